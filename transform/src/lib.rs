@@ -1,1 +1,18 @@
-//! stub
+//! Bytes → envelopes → events → Arrow batches; classification of bounces and actors; addresses.
+//!
+//! A [`Decoder`] is given a stretch of a source that ends at a document boundary ([`framing`] finds
+//! them) and gives back rows for the `events` table, one batch per `event_date`, the documents that
+//! could not be understood, byte for byte, and how many documents there were of each sort.
+//!
+//! This crate does no I/O and reads no clock: the time of reading comes in with [`DecodeOptions`].
+
+mod batch;
+mod decode;
+
+pub mod framing;
+mod json;
+
+pub use batch::decoded_schema;
+pub use decode::{
+    Counts, DecodeOptions, Decoded, DecodedPartition, Decoder, Origin, Place, Reject, Shape,
+};
