@@ -9,8 +9,15 @@
 mod batch;
 mod decode;
 
+pub mod actor;
+pub mod address;
+pub mod bounce;
 pub mod framing;
+pub mod instant;
 mod json;
+pub mod link;
+pub mod provider;
+pub mod rules;
 
 pub use batch::decoded_schema;
 pub use decode::{
