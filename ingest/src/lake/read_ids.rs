@@ -1,0 +1,109 @@
+//! Reads the identities out of committed data files: one column, nothing else.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch, StringArray};
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+
+use super::error::LakeError;
+use super::snapshot::DataFile;
+
+/// Rows that are decoded at once.
+const BATCH_ROWS: usize = 32 * 1024;
+
+/// Calls `visit` with every identity in a file. Texts that are no identity (rows that another program
+/// wrote) cannot equal one and are passed over.
+pub(crate) async fn visit_ids(
+    store: &Arc<dyn ObjectStore>,
+    file: &DataFile,
+    column: &str,
+    mut visit: impl FnMut(u128),
+) -> Result<(), LakeError> {
+    let unreadable = |error: parquet::errors::ParquetError| match error {
+        parquet::errors::ParquetError::External(source) => {
+            match source.downcast::<object_store::Error>() {
+                Ok(error) => LakeError::store(format!("read {}", file.path), *error),
+                Err(error) => LakeError::damaged(&file.path, error),
+            }
+        }
+        error => LakeError::damaged(&file.path, error),
+    };
+    let reader =
+        ParquetObjectReader::new(Arc::clone(store), file.path.clone()).with_file_size(file.size);
+    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(unreadable)?;
+    let projection = ProjectionMask::columns(builder.parquet_schema(), [column]);
+    let mut batches = builder
+        .with_projection(projection)
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(unreadable)?;
+    while let Some(batch) = batches.try_next().await.map_err(unreadable)? {
+        let Some(ids) = batch.column_by_name(column).and_then(|ids| ids.as_string_opt::<i32>())
+        else {
+            return Err(LakeError::damaged(&file.path, format!("it has no text column {column}")));
+        };
+        visit_texts(ids, &mut visit);
+    }
+    Ok(())
+}
+
+/// The identities in a batch, in its order; None where the text is none.
+pub(crate) fn batch_ids(batch: &RecordBatch, column: &str) -> Option<Vec<Option<u128>>> {
+    let texts = batch.column_by_name(column)?.as_string_opt::<i32>()?;
+    Some(texts.iter().map(|text| parse_id(text?.as_bytes())).collect())
+}
+
+fn visit_texts(texts: &StringArray, visit: &mut impl FnMut(u128)) {
+    for row in 0..texts.len() {
+        if texts.is_valid(row)
+            && let Some(id) = parse_id(texts.value(row).as_bytes())
+        {
+            visit(id);
+        }
+    }
+}
+
+/// Reads 32 lower-case hex digits.
+pub(crate) fn parse_id(text: &[u8]) -> Option<u128> {
+    let digits: &[u8; 32] = text.try_into().ok()?;
+    let mut id = 0_u128;
+    let mut bad = 0_u8;
+    for digit in digits {
+        let value = HEX[usize::from(*digit)];
+        bad |= value;
+        id = id << 4 | u128::from(value & 0x0f);
+    }
+    (bad & 0x80 == 0).then_some(id)
+}
+
+/// Value of each hex digit; 0x80 for everything else.
+const HEX: [u8; 256] = {
+    let mut table = [0x80; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_survives_its_spelling_and_nothing_else_is_taken_for_one() {
+        for id in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef] {
+            assert_eq!(parse_id(format!("{id:032x}").as_bytes()), Some(id));
+        }
+        for text in
+            ["", "0", "0123456789abcdef0123456789abcdeg", "0123456789ABCDEF0123456789ABCDEF"]
+        {
+            assert_eq!(parse_id(text.as_bytes()), None, "{text}");
+        }
+    }
+}
