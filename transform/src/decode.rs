@@ -2,6 +2,10 @@
 
 use arrow_array::RecordBatch;
 
+use crate::batch::Batches;
+use crate::rows::RowWriter;
+use crate::stream::Reading;
+
 /// What the decoder has to know besides the bytes. The same options give the same rows.
 #[derive(Clone, Debug, Default)]
 pub struct DecodeOptions {
@@ -106,15 +110,16 @@ pub struct Counts {
 /// Turns bytes into rows. Holds buffers that are used again: keep one per thread.
 #[derive(Debug)]
 pub struct Decoder {
-    #[expect(dead_code, reason = "read once decoding lands")]
     options: DecodeOptions,
+    rows: RowWriter,
+    batches: Batches,
 }
 
 impl Decoder {
     /// A decoder with these options.
     #[must_use]
     pub fn new(options: DecodeOptions) -> Self {
-        Self { options }
+        Self { options, rows: RowWriter::default(), batches: Batches::default() }
     }
 
     /// Decodes a stream of JSON values: documents with or without white space between them, arrays,
@@ -126,7 +131,14 @@ impl Decoder {
 
     /// Like [`decode`](Self::decode), for bytes that may begin inside an array.
     #[must_use]
-    pub fn decode_shaped(&mut self, _bytes: &[u8], _origin: &Origin<'_>, _shape: Shape) -> Decoded {
-        Decoded::default()
+    pub fn decode_shaped(&mut self, bytes: &[u8], origin: &Origin<'_>, shape: Shape) -> Decoded {
+        let mut reading =
+            Reading::new(&self.options, &mut self.rows, &mut self.batches, bytes, origin.place);
+        reading.read_source(bytes, shape);
+        let (rejects, counts) = reading.finish();
+        Decoded { partitions: self.batches.finish(origin), rejects, counts }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,15 @@
 
 mod batch;
 mod decode;
+mod envelope;
+mod event;
+mod extra;
+mod identity;
+mod messaging;
+mod pinpoint;
+mod rows;
+mod ses;
+mod stream;
 
 pub mod actor;
 pub mod address;

@@ -1,0 +1,505 @@
+//! SES documents: event publishing (`eventType`) and feedback notifications (`notificationType`).
+//!
+//! SES Developer Guide, "Contents of event data that Amazon SES publishes to Amazon SNS" and
+//! "Amazon SNS notification contents for Amazon SES". One reader serves both dialects and the
+//! services that write SES's format; fields may stand in any order and hold `null` anywhere.
+
+use std::borrow::Cow;
+
+use hearback_schemas::{Channel, EventType, Source};
+
+use crate::decode::DecodeOptions;
+use crate::event::{Col, Event, Recipient};
+use crate::extra::{ExtraField, ExtraValue, Path};
+use crate::json::Result;
+use crate::json::reader::{Field, Reader};
+
+/// What an SES-like document turned out to be.
+#[derive(Debug)]
+pub(crate) enum Ses<'a> {
+    /// An event.
+    Event(Box<Event<'a>>),
+    /// A document that is SES's and carries no event.
+    Control,
+    /// Not an SES event: it has no type, or no `mail`.
+    Other,
+}
+
+/// Reads a document that the reader stands before. The reader is left behind it.
+pub(crate) fn read<'a>(reader: &mut Reader<'a>, options: &DecodeOptions) -> Result<Ses<'a>> {
+    let mut event = Box::new(Event::new(Source::Ses));
+    let mut type_name: Option<Cow<'a, str>> = None;
+    let mut notification_name: Option<Cow<'a, str>> = None;
+    let mut kind = EventType::Unknown;
+    let mut has_mail = false;
+    let mut has_section = false;
+    // Objects of types that are not known yet to be the event's own.
+    let mut sections: Vec<(&'static str, Reader<'a>, &'a str)> = Vec::new();
+
+    reader.enter_object()?;
+    let mut first = true;
+    while let Some(key) = reader.key(&mut first)? {
+        match key.as_ref() {
+            "eventType" => {
+                type_name = event.read_field(reader, &[], key)?;
+                if let Some(name) = &type_name {
+                    kind = kind_of(name);
+                }
+            }
+            "notificationType" => {
+                notification_name = event.read_field(reader, &[], key)?;
+                if let (None, Some(name)) = (&type_name, &notification_name) {
+                    kind = kind_of(name);
+                }
+            }
+            "mail" if reader.peek()? == b'{' => {
+                has_mail = true;
+                read_mail(reader, &mut event)?;
+            }
+            name => match section_named(name) {
+                Some(section) if reader.peek()? == b'{' => {
+                    if Some(section) == section_of(kind) && !has_section {
+                        has_section = true;
+                        read_section(reader, section, &mut event)?;
+                    } else {
+                        let own = reader.clone();
+                        sections.push((section, own, reader.skip_container()?));
+                    }
+                }
+                _ => {
+                    let raw = reader.skip()?;
+                    event.keep(&[], key, raw);
+                }
+            },
+        }
+    }
+
+    let type_name = match (type_name, notification_name) {
+        (Some(name), Some(other)) => {
+            event.extra.push(ExtraField {
+                path: &[],
+                key: Cow::Borrowed("notificationType"),
+                value: ExtraValue::Text(other),
+            });
+            Some(name)
+        }
+        (name, other) => name.or(other),
+    };
+    let Some(name) = type_name else {
+        return Ok(Ses::Other);
+    };
+    if name == "AmazonSnsSubscriptionSucceeded" || name == "Received" {
+        return Ok(Ses::Control);
+    }
+    if !has_mail {
+        return Ok(Ses::Other);
+    }
+    for (section, mut own, raw) in sections {
+        if Some(section) == section_of(kind) && !has_section {
+            has_section = true;
+            read_section(&mut own, section, &mut event)?;
+        } else {
+            event.keep(&[], Cow::Borrowed(section), raw);
+        }
+    }
+    event.kind = kind;
+    event.channel = Some(Channel::Email);
+    if kind == EventType::Unknown {
+        event.extra.push(ExtraField {
+            path: &[],
+            key: Cow::Borrowed("eventType"),
+            value: ExtraValue::Text(name.clone()),
+        });
+        event.type_name = Some(name);
+    }
+    finish(&mut event, options);
+    Ok(Ses::Event(event))
+}
+
+/// The event type by any of its spellings: the payload's (`Rendering Failure`), the API's
+/// (`RENDERING_FAILURE`), EventBridge's (`Email Rendering Failed`).
+fn kind_of(name: &str) -> EventType {
+    match name {
+        "Send" => return EventType::Send,
+        "Delivery" => return EventType::Delivery,
+        "Open" => return EventType::Open,
+        "Click" => return EventType::Click,
+        "Bounce" => return EventType::Bounce,
+        _ => {}
+    }
+    let mut letters = String::new();
+    for letter in name.chars().filter(|letter| letter.is_ascii_alphabetic()).take(32) {
+        letters.push(letter.to_ascii_lowercase());
+    }
+    match letters.strip_prefix("email").unwrap_or(&letters) {
+        "send" | "sent" => EventType::Send,
+        "delivery" | "delivered" => EventType::Delivery,
+        "deliverydelay" | "deliverydelayed" => EventType::DeliveryDelay,
+        "bounce" | "bounced" => EventType::Bounce,
+        "complaint" | "complaintreceived" | "complained" => EventType::Complaint,
+        "reject" | "rejected" => EventType::Reject,
+        "open" | "opened" => EventType::Open,
+        "click" | "clicked" => EventType::Click,
+        "renderingfailure" | "renderingfailed" => EventType::RenderingFailure,
+        "subscription" | "subscribed" | "unsubscribe" | "unsubscribed" => EventType::Subscription,
+        _ => EventType::Unknown,
+    }
+}
+
+/// Whether this is the name of an SES event type, by any spelling.
+pub(crate) fn is_known_type(name: &str) -> bool {
+    kind_of(name) != EventType::Unknown
+}
+
+/// The name of the object that tells of an event of this type.
+fn section_of(kind: EventType) -> Option<&'static str> {
+    match kind {
+        EventType::Send => Some("send"),
+        EventType::Delivery => Some("delivery"),
+        EventType::DeliveryDelay => Some("deliveryDelay"),
+        EventType::Bounce => Some("bounce"),
+        EventType::Complaint => Some("complaint"),
+        EventType::Reject => Some("reject"),
+        EventType::Open => Some("open"),
+        EventType::Click => Some("click"),
+        EventType::RenderingFailure => Some("failure"),
+        EventType::Subscription => Some("subscription"),
+        EventType::Unknown => None,
+    }
+}
+
+fn section_named(name: &str) -> Option<&'static str> {
+    let section = match name {
+        "send" => "send",
+        "delivery" => "delivery",
+        "deliveryDelay" => "deliveryDelay",
+        "bounce" => "bounce",
+        "complaint" => "complaint",
+        "reject" => "reject",
+        "open" => "open",
+        "click" => "click",
+        "failure" => "failure",
+        "subscription" => "subscription",
+        _ => return None,
+    };
+    Some(section)
+}
+
+const MAIL: Path = &["mail"];
+
+fn read_mail<'a>(reader: &mut Reader<'a>, event: &mut Event<'a>) -> Result<()> {
+    reader.enter_object()?;
+    let mut first = true;
+    while let Some(key) = reader.key(&mut first)? {
+        match key.as_ref() {
+            "timestamp" => event.sent_time = event.read_time(reader, MAIL, key)?,
+            "messageId" => event.read_text(reader, Col::MessageId, MAIL, key)?,
+            "source" => event.read_text(reader, Col::Sender, MAIL, key)?,
+            "sourceArn" => event.source_arn = read_and_keep(reader, event, MAIL, key)?,
+            "sendingAccountId" => event.read_text(reader, Col::AccountId, MAIL, key)?,
+            "destination" => {
+                let mut list = std::mem::take(&mut event.destinations);
+                list.clear();
+                event.has_destinations = event.read_texts(reader, &mut list, MAIL, key)?;
+                event.destinations = list;
+            }
+            "headers" | "headersTruncated" => {
+                reader.skip()?;
+            }
+            "commonHeaders" => read_common_headers(reader, event)?,
+            "tags" => event.read_tags(reader, MAIL, key)?,
+            _ => {
+                let raw = reader.skip()?;
+                event.keep(MAIL, key, raw);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_common_headers<'a>(reader: &mut Reader<'a>, event: &mut Event<'a>) -> Result<()> {
+    if reader.peek()? != b'{' {
+        reader.skip()?;
+        return Ok(());
+    }
+    reader.enter_object()?;
+    let mut first = true;
+    while let Some(key) = reader.key(&mut first)? {
+        if key == "subject" {
+            if let Field::Text(subject) = reader.field()? {
+                event.texts.set(Col::Subject, subject);
+            }
+        } else {
+            reader.skip()?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the fields of an event's own object stand.
+fn section_path(section: &'static str) -> Path {
+    match section {
+        "delivery" => &["delivery"],
+        "deliveryDelay" => &["deliveryDelay"],
+        "bounce" => &["bounce"],
+        "complaint" => &["complaint"],
+        "reject" => &["reject"],
+        "open" => &["open"],
+        "click" => &["click"],
+        "failure" => &["failure"],
+        "subscription" => &["subscription"],
+        _ => &["send"],
+    }
+}
+
+const BOUNCED: Path = &["bounce", "bouncedRecipients[]"];
+const COMPLAINED: Path = &["complaint", "complainedRecipients[]"];
+const DELAYED: Path = &["deliveryDelay", "delayedRecipients[]"];
+
+fn read_section<'a>(
+    reader: &mut Reader<'a>,
+    section: &'static str,
+    event: &mut Event<'a>,
+) -> Result<()> {
+    let path = section_path(section);
+    reader.enter_object()?;
+    let mut first = true;
+    while let Some(key) = reader.key(&mut first)? {
+        match (section, key.as_ref()) {
+            (_, "timestamp") => event.time = event.read_time(reader, path, key)?,
+            ("bounce", "bouncedRecipients") => read_named(reader, event, path, BOUNCED, key)?,
+            ("complaint", "complainedRecipients") => {
+                read_named(reader, event, path, COMPLAINED, key)?;
+            }
+            ("deliveryDelay", "delayedRecipients") => {
+                read_named(reader, event, path, DELAYED, key)?;
+            }
+            ("delivery", "recipients") => {
+                let mut list = Vec::new();
+                if event.read_texts(reader, &mut list, path, key)? {
+                    event.named.clear();
+                    for given in list {
+                        event.named.push(Recipient { given: Some(given), ..Recipient::default() });
+                    }
+                }
+            }
+            ("delivery", "processingTimeMillis") => {
+                event.processing_ms = event.read_integer(reader, path, key)?;
+            }
+            ("delivery", "smtpResponse") => {
+                event.read_text(reader, Col::SmtpResponse, path, key)?
+            }
+            ("bounce" | "delivery" | "deliveryDelay", "reportingMTA") => {
+                event.read_text(reader, Col::ReportingMta, path, key)?;
+            }
+            ("bounce" | "delivery" | "deliveryDelay", "remoteMtaIp") => {
+                event.read_text(reader, Col::RemoteIp, path, key)?;
+            }
+            ("bounce", "bounceType") => event.read_text(reader, Col::BounceType, path, key)?,
+            ("bounce", "bounceSubType") => {
+                event.read_text(reader, Col::BounceSubtype, path, key)?
+            }
+            ("bounce" | "complaint", "feedbackId") => {
+                event.feedback_id = read_and_keep(reader, event, path, key)?;
+            }
+            ("complaint", "complaintFeedbackType") => {
+                event.read_text(reader, Col::ComplaintType, path, key)?;
+            }
+            ("complaint", "complaintSubType") => {
+                event.read_text(reader, Col::ComplaintSubtype, path, key)?;
+            }
+            ("complaint" | "open" | "click", "userAgent") => {
+                event.read_text(reader, Col::UserAgent, path, key)?;
+            }
+            ("open" | "click", "ipAddress") => {
+                event.read_text(reader, Col::IpAddress, path, key)?
+            }
+            ("open" | "click", "isBotEvent") => {
+                event.bot_event = read_and_keep(reader, event, path, key)?;
+            }
+            ("click", "link" | "url") => {
+                event.full_link = event.read_field(reader, path, key)?;
+            }
+            ("click", "linkTags") => {
+                let raw = reader.skip()?;
+                event.unsubscribe_link = raw.contains("nsubscribe");
+                event.keep(path, key, raw);
+            }
+            ("deliveryDelay", "delayType") => event.read_text(reader, Col::DelayType, path, key)?,
+            ("reject", "reason") | ("failure", "errorMessage") => {
+                event.read_text(reader, Col::FailureReason, path, key)?;
+            }
+            ("failure", "templateName") => event.read_text(reader, Col::Template, path, key)?,
+            ("subscription", "contactList") => {
+                event.contact_list = read_and_keep(reader, event, path, key)?;
+            }
+            _ => {
+                let raw = reader.skip()?;
+                event.keep(path, key, raw);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads a text that identity or judgement need and that has no column.
+fn read_and_keep<'a>(
+    reader: &mut Reader<'a>,
+    event: &mut Event<'a>,
+    path: Path,
+    key: Cow<'a, str>,
+) -> Result<Option<Cow<'a, str>>> {
+    reader.peek()?;
+    let start = reader.position();
+    let field = reader.field()?;
+    event.keep(path, key, reader.since(start));
+    match field {
+        Field::Text(text) => Ok(Some(text)),
+        Field::Null | Field::Nested(_) => Ok(None),
+    }
+}
+
+/// Reads the recipients that a bounce, complaint or delay names. The documentation calls them
+/// objects in an array; one object alone and plain addresses are understood too.
+fn read_named<'a>(
+    reader: &mut Reader<'a>,
+    event: &mut Event<'a>,
+    path: Path,
+    element_path: Path,
+    key: Cow<'a, str>,
+) -> Result<()> {
+    event.named.clear();
+    let mut odd = false;
+    let start_byte = reader.peek()?;
+    let start = reader.position();
+    if start_byte == b'[' {
+        reader.enter_array()?;
+        let mut first = true;
+        while reader.element(&mut first)? {
+            odd |= !read_recipient(reader, event, element_path)?;
+        }
+    } else {
+        odd |= !read_recipient(reader, event, element_path)?;
+    }
+    if odd {
+        event.keep(path, key, reader.since(start));
+    }
+    Ok(())
+}
+
+/// Reads one recipient; `false` if it is none.
+fn read_recipient<'a>(reader: &mut Reader<'a>, event: &mut Event<'a>, path: Path) -> Result<bool> {
+    if reader.peek()? != b'{' {
+        return match reader.field()? {
+            Field::Text(given) => {
+                event.named.push(Recipient { given: Some(given), ..Recipient::default() });
+                Ok(true)
+            }
+            Field::Null => Ok(true),
+            Field::Nested(_) => Ok(false),
+        };
+    }
+    let mut recipient = Recipient::default();
+    reader.enter_object()?;
+    let mut first = true;
+    while let Some(key) = reader.key(&mut first)? {
+        let start_byte = reader.peek()?;
+        let start = reader.position();
+        let wanted = match key.as_ref() {
+            "emailAddress" => Some(&mut recipient.given),
+            "status" => Some(&mut recipient.status),
+            "diagnosticCode" => Some(&mut recipient.diagnostic),
+            _ => None,
+        };
+        if let Some(wanted) = wanted
+            && !matches!(start_byte, b'{' | b'[')
+        {
+            *wanted = match reader.field()? {
+                Field::Text(text) => Some(text),
+                Field::Null | Field::Nested(_) => None,
+            };
+            continue;
+        }
+        reader.skip()?;
+        let raw = reader.since(start);
+        if raw != "null" {
+            recipient.extra.push(ExtraField { path, key, value: ExtraValue::Raw(raw) });
+        }
+    }
+    event.named.push(recipient);
+    Ok(true)
+}
+
+/// Fills in the columns that follow from what was read.
+fn finish<'a>(event: &mut Event<'a>, options: &DecodeOptions) {
+    if matches!(event.kind, EventType::Send | EventType::Reject | EventType::RenderingFailure) {
+        event.time = event.sent_time;
+    }
+    read_source_arn(event);
+    if event.texts.get(Col::Region).is_none()
+        && let Some(region) = event.texts.get(Col::MessageId).and_then(region_of_message_id)
+    {
+        event.texts.set(Col::Region, region);
+    }
+    event.tags.sort();
+    let failed_template = event.texts.take(Col::Template);
+    for (col, names) in [
+        (Col::Campaign, &options.campaign_tags),
+        (Col::Template, &options.template_tags),
+        (Col::Tenant, &options.tenant_tags),
+    ] {
+        if let Some(value) = names.iter().find_map(|name| event.tags.first(name)) {
+            let value = value.clone();
+            event.texts.set(col, value);
+        }
+    }
+    if let Some(set) = event.tags.first("ses:configuration-set") {
+        let set = set.clone();
+        event.texts.set(Col::ConfigurationSet, set);
+    }
+    if let Some(name) = failed_template {
+        match event.texts.get(Col::Template) {
+            None => event.texts.set(Col::Template, name),
+            Some(tagged) if tagged == name => {}
+            Some(_) => event.extra.push(ExtraField {
+                path: &["failure"],
+                key: Cow::Borrowed("templateName"),
+                value: ExtraValue::Text(name),
+            }),
+        }
+    }
+}
+
+/// Region and account out of the ARN of the sending identity: `arn:aws:ses:REGION:ACCOUNT:identity/…`.
+fn read_source_arn(event: &mut Event<'_>) {
+    let Some(arn) = event.source_arn.take() else { return };
+    let mut parts = arn.split(':').skip(3);
+    let region = parts.next().filter(|part| !part.is_empty());
+    let account = parts.next().filter(|part| !part.is_empty());
+    if let Some(region) = region {
+        event.texts.set(Col::Region, region.to_owned());
+    }
+    if event.texts.get(Col::AccountId).is_none_or(str::is_empty)
+        && let Some(account) = account
+    {
+        event.texts.set(Col::AccountId, account.to_owned());
+    }
+}
+
+/// SES writes the Region into the first four digits of its message ids.
+fn region_of_message_id(id: &str) -> Option<&'static str> {
+    match id.get(..4)? {
+        "0100" => Some("us-east-1"),
+        "0101" => Some("us-west-2"),
+        "0102" => Some("eu-west-1"),
+        "0106" => Some("ap-northeast-1"),
+        "0107" => Some("eu-central-1"),
+        "010f" => Some("us-east-2"),
+        _ => None,
+    }
+}
+
+/// Whether a text is one of the notices that SES publishes when a destination is set up.
+pub(crate) fn is_set_up_notice(text: &str) -> bool {
+    text.trim().starts_with("Successfully validated SNS topic for Amazon SES")
+}
