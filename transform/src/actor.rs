@@ -1,6 +1,21 @@
-//! Who opened or clicked.
+//! Who opened or clicked: a person, Apple's privacy protection, an image proxy, a scanner, or nobody can tell.
+//!
+//! Owns one invariant: nothing is called human without a sign of a mail client or browser, and nothing is called a
+//! scanner on one weak sign alone. Signals are taken in this order: what SES says (`isBotEvent`), Apple Mail
+//! Privacy Protection, image proxies, agents that name themselves as machines, then weak signs, of which two
+//! are needed. Source of the signals: Amazon SES developer guide, "Examples of event data that Amazon SES
+//! publishes" (`isBotEvent`), and what the operators' agents say of themselves.
+
+mod agents;
+mod relay;
 
 use hearback_schemas::Actor;
+
+/// An event this soon after the send is a weak sign of a machine: the message was hardly delivered.
+///
+/// Weak, because clocks differ and a person may sit waiting for a confirmation mail; scanners with a sandbox are
+/// later than this.
+const SOON_AFTER_SEND_MILLIS: i64 = 5_000;
 
 /// What was fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +43,69 @@ pub struct Fetch<'a> {
     pub unsubscribe_link: bool,
 }
 
-/// Who fetched, and a short stable code of the signal that decided.
+/// Who fetched, and a short stable code of the signal that decided (docs/classification.md lists them).
 #[must_use]
 pub fn judge(fetch: &Fetch<'_>) -> (Actor, &'static str) {
-    let _ = fetch;
-    (Actor::Unknown, "no_signal")
+    let agent = fetch.user_agent.map(str::trim);
+    // Pictures only are prefetched and proxied: whoever follows a link under such a name is another machine.
+    let stand_in = match (fetch.kind, agent) {
+        (FetchKind::Open, Some(agent)) => prefetch_or_proxy(agent, fetch.ip),
+        _ => None,
+    };
+    let bot_event = fetch.bot_event.map_or("", str::trim);
+    if bot_event.eq_ignore_ascii_case("Likely") {
+        return match stand_in {
+            Some((Actor::Mpp, reason)) => (Actor::Mpp, reason),
+            _ => (Actor::Scanner, "ses_bot_event"),
+        };
+    }
+    if let Some(judged) = stand_in {
+        return judged;
+    }
+    if bot_event.eq_ignore_ascii_case("Unlikely") {
+        return (Actor::Human, "ses_not_bot");
+    }
+    if agent.is_some_and(agents::is_machine) {
+        return (Actor::Scanner, "scanner_agent");
+    }
+    weigh(fetch, agent)
 }
+
+fn prefetch_or_proxy(agent: &str, ip: Option<&str>) -> Option<(Actor, &'static str)> {
+    if agent == "Mozilla/5.0" && ip.is_some_and(relay::is_apple) {
+        return Some((Actor::Mpp, "apple_mpp_agent"));
+    }
+    if agents::is_bare_safari(agent) {
+        return Some((Actor::Mpp, "apple_mpp_safari"));
+    }
+    let reason = agents::image_proxy(agent)?;
+    Some((Actor::Proxy, reason))
+}
+
+/// Judges by the weak signs: two of them make a scanner, one makes a human doubtful.
+fn weigh(fetch: &Fetch<'_>, agent: Option<&str>) -> (Actor, &'static str) {
+    let soon = fetch.millis_after_send.is_some_and(|millis| millis <= SOON_AFTER_SEND_MILLIS);
+    let nameless = match agent {
+        Some("") => Some("empty_agent"),
+        Some(agent) if agents::is_generic(agent) => Some("generic_agent"),
+        _ => None,
+    };
+    // People do unsubscribe; only together with another sign does it say something.
+    let unsubscribing = fetch.unsubscribe_link && fetch.kind == FetchKind::Click;
+    match (soon, nameless) {
+        (true, Some(_)) => return (Actor::Scanner, "seconds_after_send"),
+        (true, None) if unsubscribing => return (Actor::Scanner, "seconds_after_send"),
+        (false, Some(reason)) if unsubscribing => return (Actor::Scanner, reason),
+        (true, None) => return (Actor::Unknown, "seconds_after_send"),
+        (false, Some(reason)) => return (Actor::Unknown, reason),
+        (false, None) => {}
+    }
+    match agent {
+        None => (Actor::Unknown, "no_signal"),
+        Some(agent) if agents::is_client(agent) => (Actor::Human, "client_agent"),
+        Some(_) => (Actor::Unknown, "unknown_agent"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

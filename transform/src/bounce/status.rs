@@ -100,3 +100,79 @@ fn ends_free(after: &[u8]) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::status_code;
+    use proptest::option;
+    use proptest::prelude::{any, prop_assert, proptest};
+
+    fn code<'a>(
+        field: impl Into<Option<&'a str>>,
+        text: impl Into<Option<&'a str>>,
+    ) -> Option<String> {
+        status_code(field.into(), text.into()).map(|code| code.into_owned())
+    }
+
+    #[test]
+    fn the_field_goes_before_the_text() {
+        assert_eq!(code("5.1.1", "550 5.7.1 refused").as_deref(), Some("5.1.1"));
+        assert_eq!(
+            code(" 5.1.1 (bad destination mailbox address) ", None).as_deref(),
+            Some("5.1.1")
+        );
+    }
+
+    #[test]
+    fn an_unspecific_field_gives_way_to_a_specific_text() {
+        assert_eq!(code("5.0.0", "smtp; 550 5.1.1 unknown").as_deref(), Some("5.1.1"));
+        assert_eq!(code("5.0.0", "smtp; 550 unknown").as_deref(), Some("5.0.0"));
+        assert_eq!(code("4.0.0", "smtp; 550 5.0.0 unknown").as_deref(), Some("4.0.0"));
+        assert_eq!(code("5.0.0", "550 5.0.0 unknown (#5.1.1)").as_deref(), Some("5.1.1"));
+    }
+
+    #[test]
+    fn without_a_field_the_code_is_read_from_the_text() {
+        for (text, expected) in [
+            ("smtp; 550-5.1.1 The account\n550 5.1.1 gone", "5.1.1"),
+            ("550 #5.1.0 Address rejected.", "5.1.0"),
+            ("sorry, no mailbox here by that name (#5.1.1 - chkuser)", "5.1.1"),
+            ("421 4.7.0 [TSS04] Messages from 192.0.2.10 - 4.16.55.1", "4.7.0"),
+            ("250 2.0.0 OK 1700000000 a1-2 - gsmtp", "2.0.0"),
+            ("550 5.7.515 Access denied", "5.7.515"),
+            ("530 5.7.1.", "5.7.1"),
+        ] {
+            assert_eq!(code(None, text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_only_look_like_codes_are_none() {
+        for text in [
+            "",
+            "550 User unknown",
+            "Messages from 5.1.1.7 are refused",
+            "host mail-5.1.1.example.net said no",
+            "Sendmail 8.14.5.1.2",
+            "ESMTP v4.96.2-rc1",
+            "550 6.1.1 no such class",
+            "550 5.1.1234 too long",
+            "550 5.1. and nothing",
+            "0.0.0.5.1.1",
+        ] {
+            assert_eq!(code(None, text), None, "{text}");
+        }
+        assert_eq!(code("failed", None), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_codes_have_their_form(field in option::of(any::<String>()), text in "[0-9.#; a-]{0,30}") {
+            if let Some(code) = status_code(field.as_deref(), Some(&text)) {
+                prop_assert!(code.split('.').count() == 3 && code.starts_with(['2', '4', '5']));
+                let again = status_code(Some(&code), None);
+                prop_assert!(again.as_deref() == Some(code.as_ref()));
+            }
+        }
+    }
+}
