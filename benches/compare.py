@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Measures hearback against DuckDB and ClickHouse (chdb) on the same file, in one run.
+
+    python3 -m venv /tmp/bench && /tmp/bench/bin/pip install -r benches/requirements.txt
+    /tmp/bench/bin/python benches/compare.py [--messages N] [--rounds N] [--binary PATH]
+
+Conversion: newline-delimited SES events to zstd Parquet with about the same columns, two threads
+each, every engine in a process of its own; wall time from start to end of the process, peak memory
+from the kernel (ru_maxrss). hearback does more in that time: it classifies, deduplicates, partitions
+by day, writes bloom filters and commits to Delta.
+
+Queries: seven analyst questions on the Parquet files that hearback wrote, answered by both engines
+in processes that are already running, warm, best of `rounds`.
+
+Prints tables of medians and ratios; ratios within one run are what counts on a noisy machine.
+"""
+
+import argparse
+import glob
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+THREADS = 2
+
+DUCKDB_CONVERT = """
+import duckdb, sys
+source, target = sys.argv[1:3]
+db = duckdb.connect()
+db.execute("SET threads = 2")
+db.execute("SET preserve_insertion_order = false")
+db.execute('''
+COPY (
+  SELECT
+    lower(replace(eventType, ' ', '_')) AS event_type,
+    coalesce(delivery.timestamp, bounce.timestamp, complaint.timestamp, open.timestamp, click.timestamp,
+             deliveryDelay.timestamp, mail.timestamp)::TIMESTAMP AS event_time,
+    mail.sendingAccountId AS account_id, mail.messageId AS message_id, mail.timestamp::TIMESTAMP AS sent_time,
+    mail.source AS sender, mail.destination AS destination, mail.commonHeaders.subject AS subject,
+    mail.tags AS tags,
+    delivery.processingTimeMillis AS processing_ms, delivery.smtpResponse AS smtp_response,
+    coalesce(delivery.reportingMTA, bounce.reportingMTA) AS reporting_mta,
+    bounce.bounceType AS bounce_type, bounce.bounceSubType AS bounce_subtype,
+    bounce.bouncedRecipients AS bounced_recipients, bounce.feedbackId AS feedback_id,
+    complaint.complainedRecipients AS complained_recipients,
+    complaint.complaintFeedbackType AS complaint_type,
+    deliveryDelay.delayType AS delay_type, deliveryDelay.delayedRecipients AS delayed_recipients,
+    coalesce(open.ipAddress, click.ipAddress) AS ip_address,
+    coalesce(open.userAgent, click.userAgent) AS user_agent, click.link AS link
+  FROM read_json('%s', format = 'newline_delimited', columns = {
+    eventType: 'VARCHAR',
+    mail: 'STRUCT("timestamp" VARCHAR, messageId VARCHAR, source VARCHAR, sendingAccountId VARCHAR, destination VARCHAR[], commonHeaders STRUCT(subject VARCHAR), tags MAP(VARCHAR, VARCHAR[]))',
+    delivery: 'STRUCT("timestamp" VARCHAR, processingTimeMillis BIGINT, recipients VARCHAR[], smtpResponse VARCHAR, reportingMTA VARCHAR)',
+    bounce: 'STRUCT("timestamp" VARCHAR, bounceType VARCHAR, bounceSubType VARCHAR, feedbackId VARCHAR, reportingMTA VARCHAR, bouncedRecipients STRUCT(emailAddress VARCHAR, status VARCHAR, diagnosticCode VARCHAR)[])',
+    complaint: 'STRUCT("timestamp" VARCHAR, feedbackId VARCHAR, complaintFeedbackType VARCHAR, complainedRecipients STRUCT(emailAddress VARCHAR)[])',
+    open: 'STRUCT("timestamp" VARCHAR, ipAddress VARCHAR, userAgent VARCHAR)',
+    click: 'STRUCT("timestamp" VARCHAR, ipAddress VARCHAR, userAgent VARCHAR, link VARCHAR)',
+    deliveryDelay: 'STRUCT("timestamp" VARCHAR, delayType VARCHAR, delayedRecipients STRUCT(emailAddress VARCHAR, status VARCHAR, diagnosticCode VARCHAR)[])'
+  })
+) TO '%s' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)
+''' %% (source, target))
+""".replace("%%", "%")
+
+CHDB_CONVERT = """
+import chdb, sys
+source, target = sys.argv[1:3]
+chdb.query(f'''
+SELECT
+  eventType AS event_type,
+  coalesce(delivery.1, bounce.1, complaint.1, open.1, click.1, deliveryDelay.1, mail.1) AS event_time,
+  mail.4 AS account_id, mail.2 AS message_id, mail.1 AS sent_time, mail.3 AS sender,
+  mail.5 AS destination, mail.6.1 AS subject, mail.7 AS tags,
+  delivery.2 AS processing_ms, delivery.4 AS smtp_response, delivery.5 AS reporting_mta,
+  bounce.2 AS bounce_type, bounce.3 AS bounce_subtype, bounce.4 AS feedback_id, bounce.6 AS bounced_recipients,
+  complaint.3 AS complaint_type, complaint.4 AS complained_recipients,
+  deliveryDelay.2 AS delay_type, deliveryDelay.3 AS delayed_recipients,
+  open.2 AS open_ip, click.2 AS click_ip, open.3 AS open_agent, click.3 AS click_agent, click.4 AS link
+FROM file('{source}', 'JSONEachRow', '
+  eventType String,
+  mail Tuple("timestamp" Nullable(String), messageId Nullable(String), source Nullable(String), sendingAccountId Nullable(String), destination Array(String), commonHeaders Tuple(subject Nullable(String)), tags Map(String, Array(String))),
+  delivery Tuple("timestamp" Nullable(String), processingTimeMillis Nullable(Int64), recipients Array(String), smtpResponse Nullable(String), reportingMTA Nullable(String)),
+  bounce Tuple("timestamp" Nullable(String), bounceType Nullable(String), bounceSubType Nullable(String), feedbackId Nullable(String), reportingMTA Nullable(String), bouncedRecipients Array(Tuple(emailAddress String, status Nullable(String), diagnosticCode Nullable(String)))),
+  complaint Tuple("timestamp" Nullable(String), feedbackId Nullable(String), complaintFeedbackType Nullable(String), complainedRecipients Array(Tuple(emailAddress String))),
+  open Tuple("timestamp" Nullable(String), ipAddress Nullable(String), userAgent Nullable(String)),
+  click Tuple("timestamp" Nullable(String), ipAddress Nullable(String), userAgent Nullable(String), link Nullable(String)),
+  deliveryDelay Tuple("timestamp" Nullable(String), delayType Nullable(String), delayedRecipients Array(Tuple(emailAddress String, status Nullable(String), diagnosticCode Nullable(String))))
+')
+INTO OUTFILE '{target}' TRUNCATE FORMAT Parquet
+SETTINGS max_threads = 2, output_format_parquet_compression_method = 'zstd', input_format_skip_unknown_fields = 1,
+         input_format_json_ignore_unknown_keys_in_named_tuple = 1, input_format_json_defaults_for_missing_elements_in_named_tuple = 1
+''')
+"""
+
+QUERIES = {
+    "events by day and type": "SELECT event_date, event_type, count(*) AS n FROM events GROUP BY 1, 2 ORDER BY 1, 2",
+    "delivery by provider": "SELECT mailbox_provider, count(*) FILTER (WHERE event_type = 'delivery') AS delivered, count(*) FILTER (WHERE event_type = 'bounce') AS bounced FROM events GROUP BY 1 ORDER BY 2 DESC, 1",
+    "bounce causes": "SELECT bounce_class, status_code, count(*) AS n FROM events WHERE event_type = 'bounce' GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 20",
+    "latency quantiles": "SELECT mailbox_provider, approx_percentile_cont(processing_ms, 0.5) AS p50, approx_percentile_cont(processing_ms, 0.95) AS p95 FROM events WHERE event_type = 'delivery' GROUP BY 1 ORDER BY 1",
+    "unique human clickers by campaign": "SELECT campaign, count(DISTINCT recipient) AS clickers FROM events WHERE event_type = 'click' AND actor = 'human' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20",
+    "one recipient's history": "SELECT event_time, event_type, subject FROM events WHERE recipient = '{recipient}' ORDER BY event_time, event_type",
+    "sent, delivered, never opened": "SELECT count(*) AS n FROM (SELECT message_id, recipient FROM events WHERE recipient IS NOT NULL GROUP BY 1, 2 HAVING count(*) FILTER (WHERE event_type = 'delivery') > 0 AND count(*) FILTER (WHERE event_type = 'open') = 0) t",
+}
+
+
+def measured(command, environment=None):
+    """Wall seconds and peak memory (bytes) of one process."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status != 0:
+        sys.exit(f"{command[0]} failed: {errors.decode()[-2000:]}")
+    return seconds, usage.ru_maxrss * 1024
+
+
+def convert(name, source, binary, folder):
+    target = os.path.join(folder, name)
+    shutil.rmtree(target, ignore_errors=True)
+    os.makedirs(target)
+    if name == "hearback":
+        command = [binary, "--lake", target, "ingest", source, "--format", "json"]
+        return measured(command)
+    program = {"duckdb": DUCKDB_CONVERT, "clickhouse": CHDB_CONVERT}[name]
+    return measured([sys.executable, "-c", program, source, os.path.join(target, "out.parquet")])
+
+
+def compare_conversion(args, source, folder):
+    size = os.path.getsize(source)
+    results = {name: [] for name in ("hearback", "duckdb", "clickhouse")}
+    with open(source, "rb") as file:
+        while file.read(1 << 24):
+            pass
+    for _ in range(args.rounds):
+        for name in results:
+            results[name].append(convert(name, source, args.binary, folder))
+    print(f"\nJSON to Parquet: {size / 1e6:.0f} MB, {THREADS} threads each, median of {args.rounds}")
+    print("| engine | seconds | MB/s | peak memory | throughput of hearback / this | memory of hearback / this |")
+    print("|---|---|---|---|---|---|")
+    own = [statistics.median(column) for column in zip(*results["hearback"])]
+    for name, rounds in results.items():
+        seconds, memory = (statistics.median(column) for column in zip(*rounds))
+        print(f"| {name} | {seconds:.2f} | {size / 1e6 / seconds:.0f} | {memory / 1e6:.0f} MB "
+              f"| {seconds / own[0]:.2f} | {own[1] / memory:.2f} |")
+
+
+def hearback_query_seconds(args, lake, sql):
+    """Runs the statement `rounds` times within one process; the process reports its own times."""
+    out = subprocess.run([args.binary, "--lake", lake, "query", "--repeat", str(args.rounds), "--format", "json", sql],
+                         capture_output=True, text=True)
+    if out.returncode != 0:
+        sys.exit(out.stderr)
+    times = [float(line.split()[1]) / 1000 for line in out.stderr.splitlines() if line.startswith("elapsed_ms ")]
+    return min(times), json.loads(out.stdout)
+
+
+def compare_queries(args, lake):
+    import duckdb
+    files = glob.glob(os.path.join(lake, "events", "event_date=*", "*.parquet"))
+    db = duckdb.connect()
+    db.execute(f"SET threads = {THREADS}")
+    db.execute("CREATE VIEW events AS SELECT * FROM read_parquet("
+               f"[{','.join(repr(f) for f in files)}], hive_partitioning = true)")
+    recipient = db.execute("SELECT recipient FROM events WHERE recipient IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1").fetchone()[0]
+    print(f"\nQueries on the same {len(files)} Parquet files, {THREADS} threads each, warm, best of {args.rounds}")
+    print("| question | hearback ms | duckdb ms | hearback / duckdb |")
+    print("|---|---|---|---|")
+    product = 1.0
+    for name, sql in QUERIES.items():
+        sql = sql.format(recipient=recipient)
+        own, rows = hearback_query_seconds(args, lake, sql)
+        theirs_sql = sql.replace("approx_percentile_cont(", "approx_quantile(")
+        best, count = float("inf"), 0
+        for _ in range(args.rounds + 1):
+            start = time.perf_counter()
+            count = len(db.execute(theirs_sql).fetchall())
+            best = min(best, time.perf_counter() - start)
+        if count != len(rows):
+            sys.exit(f"{name}: {len(rows)} rows here, {count} in DuckDB")
+        product *= own / best
+        print(f"| {name} | {own * 1000:.1f} | {best * 1000:.1f} | {own / best:.2f} |")
+    print(f"| geometric mean | | | {product ** (1 / len(QUERIES)):.2f} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=180_000, help="messages to simulate (about three events each)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--binary", default="target/release/hearback")
+    parser.add_argument("--source", help="an existing file of newline-delimited SES events")
+    parser.add_argument("--only", choices=["conversion", "queries"])
+    args = parser.parse_args()
+    args.binary = shutil.which(args.binary) or os.path.abspath(args.binary)
+    with tempfile.TemporaryDirectory(prefix="hearback-bench-") as folder:
+        source = args.source or os.path.join(folder, "events.json")
+        if not args.source:
+            subprocess.run([args.binary, "simulate", "--messages", str(args.messages), "--seed", "1",
+                            "--envelope", "ses", "-o", source], check=True)
+        if args.only != "queries":
+            compare_conversion(args, source, folder)
+        if args.only != "conversion":
+            lake = os.path.join(folder, "hearback")
+            if not os.path.exists(os.path.join(lake, "events")):
+                convert("hearback", source, args.binary, folder)
+            compare_queries(args, lake)
+
+
+if __name__ == "__main__":
+    main()

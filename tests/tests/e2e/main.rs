@@ -1,0 +1,10 @@
+//! End to end: the real binary, real files, independent readers and servers.
+
+mod bad_input;
+mod demo;
+mod envelopes;
+mod killed;
+mod other_readers;
+mod report;
+mod s3;
+mod traffic;

@@ -1,0 +1,45 @@
+//! Sources and lakes on S3, against a server that is not ours.
+
+use hearback_tests::{Hearback, S3Server};
+
+use crate::traffic::{EVENTS_AS_SUCH, ses_lines};
+
+#[test]
+fn objects_under_a_prefix_are_read_once_into_a_lake_on_s3() {
+    let server = S3Server::start("acme-mail");
+    let local = Hearback::new();
+    let events = ses_lines(&local, 500, 31);
+    let half = events.len() / 2;
+    let first = local.file("a.json", events[..half].join("\n"));
+    let second = local.file("b.json", events[half..].join("\n"));
+    local.ingest(&[&first, &second]);
+    server.boto(&format!(
+        "s3.upload_file({first:?}, 'acme-mail', 'firehose/2026/09/01/00/feedback-1')\n\
+         s3.upload_file({second:?}, 'acme-mail', 'firehose/2026/09/01/01/feedback-2')\n\
+         s3.put_object(Bucket='acme-mail', Key='elsewhere/other', Body=b'not to be read')"
+    ));
+
+    let remote = Hearback::on("s3://acme-mail/lake", server.environment());
+    let arguments = ["ingest", "s3://acme-mail/firehose/", "--format", "json"];
+    let outcome = remote.run(arguments);
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let report = outcome.json();
+    assert_eq!(report["rejected"], 0, "{report}");
+    let expected = local.run(["query", EVENTS_AS_SUCH, "--format", "ndjson"]);
+    let actual = remote.run(["query", EVENTS_AS_SUCH, "--format", "ndjson"]);
+    assert_eq!(actual.code, 0, "{actual:?}");
+    assert!(actual.stdout == expected.stdout, "the lake on S3 differs from the lake on disk");
+
+    let again = remote.run(arguments).json();
+    assert_eq!((&again["records"], &again["bytes"]), (&0.into(), &0.into()), "{again}");
+}
+
+#[test]
+fn a_bucket_that_is_not_there_is_one_clear_sentence() {
+    let server = S3Server::start("acme-mail");
+    let remote = Hearback::on("s3://no-such-bucket/lake", server.environment());
+    let outcome = remote.run(["ingest", "s3://no-such-bucket/firehose/"]);
+    assert_ne!(outcome.code, 0);
+    assert!(outcome.stderr.contains("no-such-bucket"), "{outcome:?}");
+    assert!(!outcome.stderr.contains("testing"), "a credential is in the message: {outcome:?}");
+}
