@@ -24,6 +24,7 @@ pub mod bounce;
 pub mod framing;
 pub mod instant;
 mod json;
+pub mod kpl;
 pub mod link;
 pub mod provider;
 pub mod rules;

@@ -1,0 +1,149 @@
+//! Records that the Kinesis Producer Library aggregated: several user records in one Kinesis record.
+//!
+//! The format is the library's "KPL Aggregated Record Format": four magic bytes, a protocol buffers
+//! message (proto2 `AggregatedRecord`), and the MD5 digest of that message. As in the Kinesis Client
+//! Library (`AggregatorUtil.java`), bytes that do not keep to it in every point are not damaged
+//! aggregates but one plain record that happens to begin like one: [`deaggregate`] says `None`.
+//!
+//! A user record is identified by the sequence number of its Kinesis record and its index in it.
+
+use md5::{Digest, Md5};
+use prost::Message;
+use prost::bytes::Bytes;
+
+const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
+const DIGEST_LENGTH: usize = 16;
+
+/// One record as its producer put it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserRecord {
+    /// Partition key that the producer gave.
+    pub partition_key: String,
+    /// Hash key that overrides the partition key's, a decimal number below 2^128.
+    pub explicit_hash_key: Option<String>,
+    /// Payload.
+    pub data: Bytes,
+}
+
+/// Whether `record` begins like an aggregate; cheap, to be asked first.
+#[must_use]
+pub fn looks_aggregated(record: &[u8]) -> bool {
+    record.starts_with(&MAGIC)
+}
+
+/// The user records in `record`, in their order, or `None` when it is not an aggregate.
+///
+/// Payloads share the buffer of `record`.
+#[must_use]
+pub fn deaggregate(record: &Bytes) -> Option<Vec<UserRecord>> {
+    if !looks_aggregated(record) || record.len() <= MAGIC.len() + DIGEST_LENGTH {
+        return None;
+    }
+    let message = record.slice(MAGIC.len()..record.len() - DIGEST_LENGTH);
+    let digest = &record[record.len() - DIGEST_LENGTH..];
+    if Md5::digest(&message)[..] != *digest {
+        return None;
+    }
+    let aggregate = wire::AggregatedRecord::decode(message).ok()?;
+    let mut user_records = Vec::with_capacity(aggregate.records.len());
+    for record in aggregate.records {
+        let partition_key = entry(&aggregate.partition_key_table, record.partition_key_index)?;
+        let explicit_hash_key = match record.explicit_hash_key_index {
+            Some(index) => Some(entry(&aggregate.explicit_hash_key_table, index)?),
+            None => None,
+        };
+        user_records.push(UserRecord { partition_key, explicit_hash_key, data: record.data });
+    }
+    Some(user_records)
+}
+
+fn entry(table: &[String], index: u64) -> Option<String> {
+    table.get(usize::try_from(index).ok()?).cloned()
+}
+
+/// The message as the KPL's `messages.proto` defines it; tags of records are of no use here.
+mod wire {
+    use prost::bytes::Bytes;
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct AggregatedRecord {
+        #[prost(string, repeated, tag = "1")]
+        pub(super) partition_key_table: Vec<String>,
+        #[prost(string, repeated, tag = "2")]
+        pub(super) explicit_hash_key_table: Vec<String>,
+        #[prost(message, repeated, tag = "3")]
+        pub(super) records: Vec<Record>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Record {
+        #[prost(uint64, required, tag = "1")]
+        pub(super) partition_key_index: u64,
+        #[prost(uint64, optional, tag = "2")]
+        pub(super) explicit_hash_key_index: Option<u64>,
+        #[prost(bytes = "bytes", required, tag = "3")]
+        pub(super) data: Bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aggregate(records: Vec<wire::Record>) -> Vec<u8> {
+        let message = wire::AggregatedRecord {
+            partition_key_table: vec!["a".into(), "b".into()],
+            explicit_hash_key_table: vec!["170141183460469231731687303715884105728".into()],
+            records,
+        }
+        .encode_to_vec();
+        [&MAGIC[..], &message, &Md5::digest(&message)[..]].concat()
+    }
+
+    fn record(key: u64, hash: Option<u64>, data: &'static [u8]) -> wire::Record {
+        wire::Record {
+            partition_key_index: key,
+            explicit_hash_key_index: hash,
+            data: Bytes::from_static(data),
+        }
+    }
+
+    #[test]
+    fn user_records_come_out_in_order_with_their_keys() {
+        let bytes = aggregate(vec![record(1, None, b"first"), record(0, Some(0), b"second")]);
+        let records = deaggregate(&Bytes::from(bytes)).unwrap();
+        assert_eq!(records[0].partition_key, "b");
+        assert_eq!(records[0].data, &b"first"[..]);
+        assert_eq!(
+            records[1].explicit_hash_key.as_deref(),
+            Some("170141183460469231731687303715884105728")
+        );
+    }
+
+    #[test]
+    fn whatever_is_not_in_order_is_a_plain_record() {
+        let good = aggregate(vec![record(0, None, b"x")]);
+        let mut wrong_digest = good.clone();
+        *wrong_digest.last_mut().unwrap() ^= 1;
+        let cases = [
+            Vec::new(),
+            MAGIC.to_vec(),
+            [&MAGIC[..], &[0; 16]].concat(),
+            good[..good.len() - 1].to_vec(),
+            wrong_digest,
+            aggregate(vec![record(7, None, b"no such partition key")]),
+            aggregate(vec![record(0, Some(u64::MAX), b"no such hash key")]),
+            b"{\"eventType\":\"Send\"}".to_vec(),
+        ];
+        for case in cases {
+            assert_eq!(deaggregate(&Bytes::from(case.clone())), None, "{case:x?}");
+        }
+    }
+
+    #[test]
+    fn an_aggregate_of_nothing_holds_nothing() {
+        assert_eq!(deaggregate(&Bytes::from(aggregate(Vec::new()))), Some(Vec::new()));
+        let one = aggregate(vec![record(0, None, b"")]);
+        assert_eq!(deaggregate(&Bytes::from(one)).unwrap().len(), 1);
+    }
+}
