@@ -4,7 +4,7 @@
 //! only encoded pages are held. Invariant: what is closed is a complete file in memory, and its rows
 //! and statistics are those of the batches that went in, in their order.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, FieldRef, SchemaRef};
@@ -68,8 +68,11 @@ pub(crate) struct FileEncoder {
     schema: SchemaRef,
     factory: ArrowRowGroupWriterFactory,
     file: SerializedFileWriter<Vec<u8>>,
-    /// The columns of the open row group; empty between row groups.
-    columns: Vec<ColumnEncoder>,
+    /// The columns of the open row group; empty between row groups. Encoders may be sent to another
+    /// thread but not shared; the lock makes them so, and is never taken.
+    columns: Mutex<Vec<ColumnEncoder>>,
+    /// Memory of those columns, in bytes.
+    column_bytes: usize,
     group_rows: usize,
     rows: u64,
     max_group_rows: usize,
@@ -114,7 +117,8 @@ impl FileEncoder {
             schema,
             factory,
             file,
-            columns: Vec::new(),
+            columns: Mutex::new(Vec::new()),
+            column_bytes: 0,
             group_rows: 0,
             rows: 0,
             max_group_rows: settings.row_group_rows.max(1),
@@ -124,14 +128,8 @@ impl FileEncoder {
 
     /// Bytes that the file and its open row group hold in memory.
     pub(crate) fn memory(&self) -> usize {
-        let pages: usize = self
-            .columns
-            .iter()
-            .flat_map(|column| &column.leaves)
-            .map(ArrowColumnWriter::memory_size)
-            .sum();
-        let blooms = if self.columns.is_empty() { 0 } else { self.bloom_bytes };
-        self.file.inner().capacity() + pages + blooms
+        let blooms = if self.column_bytes == 0 { 0 } else { self.bloom_bytes };
+        self.file.inner().capacity() + self.column_bytes + blooms
     }
 
     /// Adds rows, on up to `threads` threads of the blocking pool.
@@ -169,7 +167,8 @@ impl FileEncoder {
         }
         let metadata = self.file.finish().map_err(LakeError::invalid)?;
         let stats = file_stats(self.table, &self.schema, &metadata);
-        let bytes = self.file.into_inner().map_err(LakeError::invalid)?;
+        // Finishing has flushed it; taking the writer apart would finish it a second time.
+        let bytes = std::mem::take(self.file.inner_mut());
         Ok(EncodedFile { bytes: bytes.into(), rows: self.rows, stats })
     }
 
@@ -179,14 +178,14 @@ impl FileEncoder {
         threads: usize,
         close: bool,
     ) -> Result<(), LakeError> {
-        if self.columns.is_empty() {
-            self.columns = self.open_columns()?;
+        let mut columns = std::mem::take(self.open_row_group());
+        if columns.is_empty() {
+            columns = self.open_columns()?;
         }
         let added: usize = batches.iter().map(RecordBatch::num_rows).sum();
         self.group_rows += added;
         self.rows += added as u64;
 
-        let mut columns = std::mem::take(&mut self.columns);
         // Heaviest last, because they are taken from the end: the light ones fill the gaps.
         columns.sort_by_key(|column| {
             batches
@@ -198,13 +197,15 @@ impl FileEncoder {
         let outcomes = encode_columns(columns, batches, threads, close).await?;
 
         if !close {
-            self.columns = outcomes
+            let open: Vec<ColumnEncoder> = outcomes
                 .into_iter()
                 .filter_map(|outcome| match outcome {
                     ColumnOutcome::Open(column) => Some(column),
                     ColumnOutcome::Closed(..) => None,
                 })
                 .collect();
+            self.column_bytes = open.iter().map(ColumnEncoder::memory).sum();
+            *self.open_row_group() = open;
             return Ok(());
         }
         let mut closed: Vec<(usize, Vec<ArrowColumnChunk>)> = outcomes
@@ -223,7 +224,12 @@ impl FileEncoder {
         }
         group.close().map_err(LakeError::invalid)?;
         self.group_rows = 0;
+        self.column_bytes = 0;
         Ok(())
+    }
+
+    fn open_row_group(&mut self) -> &mut Vec<ColumnEncoder> {
+        self.columns.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_columns(&self) -> Result<Vec<ColumnEncoder>, LakeError> {
@@ -240,6 +246,10 @@ impl FileEncoder {
 }
 
 impl ColumnEncoder {
+    fn memory(&self) -> usize {
+        self.leaves.iter().map(ArrowColumnWriter::memory_size).sum()
+    }
+
     fn encode(&mut self, batches: &[RecordBatch]) -> Result<(), ParquetError> {
         for batch in batches {
             let leaves = compute_leaves(&self.field, batch.column(self.index))?;
@@ -275,12 +285,8 @@ async fn encode_columns(
         tasks.push(tokio::task::spawn_blocking(move || {
             let mut outcomes = Vec::new();
             loop {
-                // A poisoned lock means that another thread panicked while it held it, which popping
-                // cannot do; the task that panicked elsewhere reports it.
-                let next = match waiting.lock() {
-                    Ok(mut waiting) => waiting.pop(),
-                    Err(poisoned) => poisoned.into_inner().pop(),
-                };
+                // The lock is held while popping only, so it guards nothing half-changed.
+                let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let Some(mut column) = next else { return Ok(outcomes) };
                 column.encode(&batches)?;
                 outcomes.push(if close { column.close()? } else { ColumnOutcome::Open(column) });

@@ -140,7 +140,7 @@ fn set_bytes(len: usize) -> usize {
     if len == 0 {
         return 0;
     }
-    (len.saturating_mul(8) / 7 + 1).next_power_of_two().saturating_mul(17)
+    len.saturating_mul(8).div_ceil(7).next_power_of_two().saturating_mul(17)
 }
 
 #[cfg(test)]

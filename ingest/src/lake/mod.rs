@@ -7,15 +7,19 @@
 //! Invariants: no position is committed without its rows and no rows without their position; an
 //! `event_id` stands once in `events`; a reject stands once in `rejects`. How: `commit.rs`.
 
+mod commit;
 mod encode;
 mod error;
 mod known_ids;
 mod log;
 mod positions;
 mod read_ids;
+mod rejects;
 mod settings;
 mod snapshot;
+mod staging;
 mod stats;
+mod writer;
 
 use hearback_schemas::{TABLES, Table};
 
@@ -24,6 +28,7 @@ pub use positions::{LostRace, ObjectId, PositionDelta};
 pub use settings::WriteSettings;
 pub use snapshot::{DataFile, TableSnapshot};
 pub use stats::{ColumnStats, FileStats, StatsValue};
+pub use writer::{Committed, LakeWriter, Provenance, Staged};
 
 use crate::aws::{StoreLocation, open_store};
 use log::TableLog;
@@ -135,3 +140,6 @@ impl Lake {
         TableLog::new(&self.place, table)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,6 +138,11 @@ impl ObjectPositions {
         self.read.contains(&object.fingerprint())
     }
 
+    /// The epoch that these positions are of; None for a stream that was never read.
+    pub(crate) fn epoch(&self) -> Option<i64> {
+        self.epoch
+    }
+
     /// Brings the positions to the epoch that the table records now.
     pub(crate) async fn move_to(&mut self, epoch: Option<i64>) -> Result<(), LakeError> {
         if epoch == self.epoch {
@@ -213,9 +218,10 @@ impl ObjectPositions {
             return Ok(epoch);
         }
         let mut since = self.since_base.clone();
+        let mut added = IdSet::default();
         for object in objects {
             let fingerprint = object.fingerprint();
-            if !self.read.contains(&fingerprint) && !since.contains(&fingerprint) {
+            if !self.read.contains(&fingerprint) && added.insert(fingerprint) {
                 since.push(fingerprint);
             }
         }

@@ -1,19 +1,29 @@
 //! Reads the identities out of committed data files: one column, nothing else.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch, StringArray};
-use futures::TryStreamExt;
-use object_store::ObjectStore;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::error::LakeError;
 use super::snapshot::DataFile;
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 32 * 1024;
+
+/// Bytes at the end of a file that are fetched first; most footers are within.
+const FOOTER_BYTES: usize = 64 * 1024;
 
 /// Calls `visit` with every identity in a file. Texts that are no identity (rows that another program
 /// wrote) cannot equal one and are passed over.
@@ -23,17 +33,14 @@ pub(crate) async fn visit_ids(
     column: &str,
     mut visit: impl FnMut(u128),
 ) -> Result<(), LakeError> {
-    let unreadable = |error: parquet::errors::ParquetError| match error {
-        parquet::errors::ParquetError::External(source) => {
-            match source.downcast::<object_store::Error>() {
-                Ok(error) => LakeError::store(format!("read {}", file.path), *error),
-                Err(error) => LakeError::damaged(&file.path, error),
-            }
-        }
+    let unreadable = |error: ParquetError| match error {
+        ParquetError::External(source) => match source.downcast::<object_store::Error>() {
+            Ok(error) => LakeError::store(format!("read {}", file.path), *error),
+            Err(error) => LakeError::damaged(&file.path, error),
+        },
         error => LakeError::damaged(&file.path, error),
     };
-    let reader =
-        ParquetObjectReader::new(Arc::clone(store), file.path.clone()).with_file_size(file.size);
+    let reader = StoredFile { store: Arc::clone(store), path: file.path.clone(), size: file.size };
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(unreadable)?;
     let projection = ProjectionMask::columns(builder.parquet_schema(), [column]);
     let mut batches = builder
@@ -49,6 +56,45 @@ pub(crate) async fn visit_ids(
         visit_texts(ids, &mut visit);
     }
     Ok(())
+}
+
+/// A data file as the Parquet reader asks for it: by ranges, out of the store.
+struct StoredFile {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+}
+
+impl AsyncFileReader for StoredFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        async move { self.store.get_range(&self.path, range).await.map_err(external) }.boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(external) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        async move {
+            let size = self.size;
+            let metadata = ParquetMetaDataReader::new()
+                .with_prefetch_hint(Some(FOOTER_BYTES))
+                .load_and_finish(self, size)
+                .await?;
+            Ok(Arc::new(metadata))
+        }
+        .boxed()
+    }
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
 }
 
 /// The identities in a batch, in its order; None where the text is none.

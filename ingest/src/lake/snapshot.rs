@@ -152,11 +152,12 @@ impl TableLog {
         if newer.is_empty() || !follows_on {
             return self.load(applications).await;
         }
-        let entries: Vec<Option<Version>> = stream::iter(newer.iter().copied())
-            .map(|version| self.read(version))
-            .buffered(READ_AHEAD)
-            .try_collect()
-            .await?;
+        let mut reads = Vec::with_capacity(newer.len());
+        for version in &newer {
+            reads.push(self.read(*version));
+        }
+        let entries: Vec<Option<Version>> =
+            stream::iter(reads).buffered(READ_AHEAD).try_collect().await?;
         let mut snapshot = old.clone();
         for entry in entries {
             // Cleaned up since it was listed, or a new schema: the library sorts it out.
@@ -171,7 +172,11 @@ impl TableLog {
 
     /// Applies one version. Within a version no path is both added and removed (Delta protocol,
     /// "Add File and Remove File"); an added path replaces what was known of it.
-    fn apply(&self, snapshot: &mut TableSnapshot, entry: &Version) -> Result<(), LakeError> {
+    pub(crate) fn apply(
+        &self,
+        snapshot: &mut TableSnapshot,
+        entry: &Version,
+    ) -> Result<(), LakeError> {
         let mut gone = HashSet::new();
         for relative in &entry.removes {
             gone.insert(self.file_path(relative)?);

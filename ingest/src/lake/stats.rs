@@ -5,8 +5,6 @@
 
 use arrow_schema::DataType;
 use hearback_schemas::{EVENTS, Table};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 /// Columns of `events` with statistics in the log: times and closed vocabularies, no personal data.
@@ -177,44 +175,108 @@ fn round_up(value: StatsValue) -> StatsValue {
     }
 }
 
+const DAY_US: i64 = 86_400_000_000;
+
 /// An instant as `2026-11-23T05:51:48.000001Z`; None beyond the years 0001 to 9999.
+///
+/// Written out here because the calendar of the time library ends on 9999-12-30.
 pub(crate) fn format_instant(micros: i64) -> Option<String> {
     if !(FIRST_INSTANT..=LAST_INSTANT).contains(&micros) {
         return None;
     }
-    let time = Timestamp::from_microsecond(micros).ok()?.to_zoned(TimeZone::UTC);
+    let (year, month, day) = civil_from_days(micros.div_euclid(DAY_US));
+    let of_day = micros.rem_euclid(DAY_US);
+    let seconds = of_day / 1_000_000;
     Some(format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-        time.year(),
-        time.month(),
-        time.day(),
-        time.hour(),
-        time.minute(),
-        time.second(),
-        time.subsec_nanosecond() / 1000,
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        of_day % 1_000_000,
     ))
 }
 
+/// Reads an instant as the protocol and the usual writers spell it: date and time with `T` or a space
+/// between, any number of decimals (cut to microseconds), and `Z`, an offset, or nothing for UTC.
 fn parse_instant(text: &str) -> Option<i64> {
-    if let Ok(instant) = text.parse::<Timestamp>() {
-        return Some(instant.as_microsecond());
+    let (date, rest) = (text.get(..10)?, text.get(11..)?);
+    if !matches!(text.as_bytes()[10], b'T' | b't' | b' ') {
+        return None;
     }
-    // Some writers leave the offset out; the protocol says that it is UTC.
-    let civil = text.parse::<jiff::civil::DateTime>().ok()?;
-    Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond())
+    let days = i64::from(parse_date(date)?);
+    let zone = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
+    let (time, zone) = rest.split_at(zone);
+    let offset = match zone.as_bytes() {
+        [] | [b'Z' | b'z'] => 0,
+        [sign, hours_tens, hours, minutes @ ..] => {
+            let minutes = minutes.strip_prefix(b":").unwrap_or(minutes);
+            let hours = two_digits(&[*hours_tens, *hours])?;
+            let minutes = if minutes.is_empty() { 0 } else { two_digits(minutes)? };
+            let offset = (hours * 60 + minutes) * 60;
+            if *sign == b'-' { -offset } else { offset }
+        }
+        _ => return None,
+    };
+    let (clock, decimals) = time.split_once('.').unwrap_or((time, ""));
+    let [h1, h2, b':', m1, m2, b':', s1, s2] = clock.as_bytes() else { return None };
+    let (hour, minute) = (two_digits(&[*h1, *h2])?, two_digits(&[*m1, *m2])?);
+    let second = two_digits(&[*s1, *s2])?;
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let mut micros = 0;
+    for place in 0..6 {
+        let digit = decimals.as_bytes().get(place).copied().unwrap_or(b'0');
+        micros = micros * 10 + i64::from(char::from(digit).to_digit(10)?);
+    }
+    Some(days * DAY_US + (hour * 3600 + minute * 60 + second - offset) * 1_000_000 + micros)
+}
+
+fn two_digits(text: &[u8]) -> Option<i64> {
+    let [tens, ones] = text else { return None };
+    let digits = (char::from(*tens).to_digit(10)?, char::from(*ones).to_digit(10)?);
+    Some(i64::from(digits.0 * 10 + digits.1))
 }
 
 /// A day since 1970-01-01 as `2026-11-23`, as partition values and folders spell it.
 pub(crate) fn format_date(days: i32) -> Option<String> {
-    let micros = i64::from(days).checked_mul(86_400_000_000)?;
+    let micros = i64::from(days).checked_mul(DAY_US)?;
     format_instant(micros).map(|text| text[..10].to_owned())
 }
 
 /// Reads `2026-11-23` as days since 1970-01-01.
 pub(crate) fn parse_date(text: &str) -> Option<i32> {
-    let date = text.parse::<jiff::civil::Date>().ok()?;
-    let seconds = date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
-    i32::try_from(seconds.div_euclid(86_400)).ok()
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return None };
+    let year = two_digits(&[*y1, *y2])? * 100 + two_digits(&[*y3, *y4])?;
+    let (month, day) = (two_digits(&[*m1, *m2])?, two_digits(&[*d1, *d2])?);
+    let days = days_from_civil(year, month, day);
+    // A day that does not exist, such as 30 February, comes back as another one.
+    (civil_from_days(days) == (year, month, day)).then(|| i32::try_from(days).ok())?
+}
+
+/// Year, month and day of a day since 1970-01-01 in the proleptic Gregorian calendar. Counts in years
+/// that begin in March, so that the leap day comes last, and in eras of 400 years (146,097 days).
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day)
+}
+
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let march_year = if month <= 2 { year - 1 } else { year };
+    let era = march_year.div_euclid(400);
+    let year_of_era = march_year.rem_euclid(400);
+    let march_month = (month + 9) % 12;
+    let of_year = (153 * march_month + 2) / 5 + day - 1;
+    let of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year;
+    era * 146_097 + of_era - 719_468
 }
 
 #[cfg(test)]
@@ -237,6 +299,40 @@ mod tests {
         for days in [-719_162, -1, 0, 20_415, 2_932_896] {
             let text = format_date(days).expect("within the years 0001 to 9999");
             assert_eq!(parse_date(&text), Some(days), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_day_of_the_calendar_is_its_own() {
+        let mut previous = String::new();
+        for days in -719_162..=2_932_896 {
+            let text = format_date(days).expect("within the years 0001 to 9999");
+            assert!(text > previous, "{text} follows {previous}");
+            assert_eq!(parse_date(&text), Some(days));
+            previous = text;
+        }
+        assert_eq!(previous, "9999-12-31");
+        assert_eq!(format_date(20_415).as_deref(), Some("2025-11-23"));
+        for text in ["2025-02-29", "2025-13-01", "2025-00-10", "2025-1-1", ""] {
+            assert_eq!(parse_date(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_spellings_of_an_instant_are_read() {
+        let instant = parse_instant("2025-11-23T05:51:48.120Z");
+        for text in [
+            "2025-11-23T05:51:48.12Z",
+            "2025-11-23 05:51:48.12",
+            "2025-11-23T14:51:48.120000+09:00",
+            "2025-11-23T00:21:48.120000000-0530",
+        ] {
+            assert_eq!(parse_instant(text), instant, "{text}");
+        }
+        assert!(instant.is_some());
+        for text in ["2025-11-23", "2025-11-23T05:51", "2025-11-23T25:00:00Z", "né-11-23T05:51:48Z"]
+        {
+            assert_eq!(parse_instant(text), None, "{text}");
         }
     }
 

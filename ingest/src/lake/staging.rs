@@ -1,0 +1,553 @@
+//! Rows on their way into one table: kept out if known, encoded, uploaded; visible to nobody yet.
+//!
+//! Invariant: no two staged rows have the same identity, and no staged row has the identity of a row
+//! in a file that was compared so far. Which files remain to be compared is worked out at the commit
+//! (`commit.rs`). What is staged is bounded, see [`WriteSettings`].
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_schema::SchemaRef;
+use arrow_select::filter::filter_record_batch;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use hearback_schemas::{EVENTS, Table, UNDATED_EVENT_DATE};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::encode::{EncodedFile, FileEncoder};
+use super::error::LakeError;
+use super::known_ids::{IdSet, KnownIds, PartitionKey};
+use super::log::{Add, TableLog};
+use super::read_ids::visit_ids;
+use super::settings::WriteSettings;
+use super::snapshot::{DataFile, TableSnapshot};
+use super::stats::format_date;
+
+/// Copies of one event agree on its time to the second, if not closer (formats differ in precision).
+/// Files whose times are further away than this cannot hold a copy.
+const TIME_TOLERANCE_US: i64 = 60 * 60 * 1_000_000;
+/// Files of fewer rows are encoded whole on one thread, several at a time.
+const SMALL_FILE_ROWS: usize = 8192;
+/// Data files that are uploaded at once.
+const UPLOADS: usize = 4;
+/// A name that is taken is replaced by another one, so often.
+const NAME_ATTEMPTS: u32 = 5;
+
+/// A data file that was uploaded and is in no commit yet.
+#[derive(Clone, Debug)]
+pub(crate) struct StagedFile {
+    pub(crate) add: Add,
+    pub(crate) path: Path,
+    pub(crate) rows: u64,
+}
+
+/// Rows of one partition.
+#[derive(Default)]
+pub(crate) struct StagedPartition {
+    /// Identities of all rows staged.
+    pub(crate) ids: IdSet,
+    /// Earliest and latest time of the rows, in microseconds.
+    pub(crate) times: Option<(i64, i64)>,
+    /// Rows that wait to be encoded.
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+    pending_bytes: usize,
+    encoder: Option<FileEncoder>,
+    /// Files that are complete.
+    pub(crate) files: Vec<StagedFile>,
+    /// Committed files that were relevant and did not fit into memory.
+    deferred: HashSet<Path>,
+}
+
+/// Rows to stage: of one partition, with their identities in the order of the batch.
+pub(crate) struct Rows<'a> {
+    pub(crate) partition: PartitionKey,
+    pub(crate) ids: &'a [u128],
+    /// Earliest and latest time, in microseconds; everything if the table is not searched by time.
+    pub(crate) times: (i64, i64),
+    pub(crate) batch: RecordBatch,
+}
+
+/// Everything staged for one table since its last commit.
+pub(crate) struct Staging {
+    pub(crate) log: TableLog,
+    /// The table as of the last commit; what was staged is compared with its files.
+    pub(crate) snapshot: TableSnapshot,
+    pub(crate) partitions: BTreeMap<PartitionKey, StagedPartition>,
+    pub(crate) known: KnownIds,
+    pub(crate) settings: WriteSettings,
+    pub(crate) duplicates: u64,
+    pub(crate) names: Names,
+    /// Column of the identities.
+    pub(crate) id_column: &'static str,
+    /// Column by whose statistics files are passed over.
+    time_column: Option<&'static str>,
+    schema: SchemaRef,
+    by_partition: HashMap<PartitionKey, Vec<Arc<DataFile>>>,
+    pending_bytes: usize,
+}
+
+/// Names that nobody else gives: made of the run's own identity and a count.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    run: Uuid,
+    next: u64,
+}
+
+impl Names {
+    pub(crate) fn new(run: Uuid, table: &Table) -> Self {
+        let seed = xxh3_128(format!("{run}/{}", table.name).as_bytes());
+        Self { run: Uuid::from_u128(seed), next: 0 }
+    }
+
+    pub(crate) fn next(&mut self) -> Uuid {
+        self.next += 1;
+        let mut seed = [0; 24];
+        seed[..16].copy_from_slice(self.run.as_bytes());
+        seed[16..].copy_from_slice(&self.next.to_le_bytes());
+        uuid::Builder::from_random_bytes(xxh3_128(&seed).to_le_bytes()).into_uuid()
+    }
+}
+
+impl StagedPartition {
+    /// Whether a committed file was left to the commit when rows were staged.
+    pub(crate) fn has_deferred(&self, file: &Path) -> bool {
+        self.deferred.contains(file)
+    }
+}
+
+impl Staging {
+    pub(crate) fn new(
+        log: TableLog,
+        snapshot: TableSnapshot,
+        settings: WriteSettings,
+        dedupe_memory: usize,
+        run: Uuid,
+    ) -> Self {
+        let table = log.table;
+        let is_events = table.name == EVENTS.name;
+        let mut staging = Self {
+            names: Names::new(run, table),
+            schema: table.file_schema(),
+            log,
+            snapshot,
+            partitions: BTreeMap::new(),
+            known: KnownIds::new(dedupe_memory),
+            settings,
+            duplicates: 0,
+            id_column: if is_events { "event_id" } else { "reject_id" },
+            time_column: is_events.then_some("event_time"),
+            by_partition: HashMap::new(),
+            pending_bytes: 0,
+        };
+        staging.index_files();
+        staging
+    }
+
+    /// Takes a newer snapshot as the one to compare with.
+    pub(crate) fn set_snapshot(&mut self, snapshot: TableSnapshot) {
+        self.snapshot = snapshot;
+        self.index_files();
+    }
+
+    fn index_files(&mut self) {
+        self.by_partition.clear();
+        for file in &self.snapshot.files {
+            self.by_partition.entry(file.partition).or_default().push(Arc::clone(file));
+        }
+    }
+
+    /// Rows staged since the last commit.
+    pub(crate) fn rows(&self) -> u64 {
+        self.partitions.values().map(|partition| partition.ids.len() as u64).sum()
+    }
+
+    /// Memory and uploaded bytes of what is staged: an estimate of the size of the commit.
+    pub(crate) fn bytes(&self) -> u64 {
+        let files: u64 = self
+            .partitions
+            .values()
+            .flat_map(|partition| &partition.files)
+            .map(|file| file.add.size)
+            .sum();
+        files + (self.pending_bytes + self.open_bytes()) as u64
+    }
+
+    /// Stages rows; those whose identity is staged or known already are counted and left out.
+    pub(crate) async fn stage(&mut self, rows: Rows<'_>) -> Result<(), LakeError> {
+        self.compare_with_committed(&rows).await?;
+        let fresh = self.claim_ids(&rows);
+        let count = fresh
+            .as_ref()
+            .map_or(rows.ids.len(), |fresh| fresh.iter().filter(|fresh| **fresh).count());
+        self.duplicates += (rows.ids.len() - count) as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        let batch = match fresh {
+            Some(fresh) => filter_record_batch(&rows.batch, &BooleanArray::from(fresh))
+                .map_err(LakeError::invalid)?,
+            None => rows.batch,
+        };
+        let bytes = batch.get_array_memory_size();
+        let partition = self.partitions.entry(rows.partition).or_default();
+        partition.pending_rows += count;
+        partition.pending_bytes += bytes;
+        partition.pending.push(batch);
+        self.pending_bytes += bytes;
+        self.keep_bounds().await
+    }
+
+    /// Loads the identities of the committed files that may hold copies of the rows. A file that does
+    /// not fit, or that was left aside once, is left to the commit: rows staged before it was loaded
+    /// would not have been compared with it.
+    async fn compare_with_committed(&mut self, rows: &Rows<'_>) -> Result<(), LakeError> {
+        for key in compared_partitions(rows.partition) {
+            self.known.touch(key);
+            let Some(files) = self.by_partition.get(&key) else { continue };
+            let mut wanted = Vec::new();
+            for file in files {
+                if self.known.has_loaded(key, &file.path) || !self.may_hold(file, rows.times) {
+                    continue;
+                }
+                let deferred = self
+                    .partitions
+                    .get(&rows.partition)
+                    .is_some_and(|partition| partition.deferred.contains(&file.path));
+                if !deferred {
+                    wanted.push(Arc::clone(file));
+                }
+            }
+            for file in wanted {
+                let count = file.rows.and_then(|rows| usize::try_from(rows).ok());
+                // A file that does not say how many rows it has is taken for a large one.
+                let fits = count.is_some_and(|count| self.known.make_room(key, count));
+                if !fits {
+                    let partition = self.partitions.entry(rows.partition).or_default();
+                    partition.deferred.insert(file.path.clone());
+                    continue;
+                }
+                let mut ids = IdSet::default();
+                ids.reserve(count.unwrap_or_default());
+                visit_ids(&self.snapshot.store, &file, self.id_column, |id| {
+                    ids.insert(id);
+                })
+                .await?;
+                self.known.add(key, [file.path.clone()], ids);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn may_hold(&self, file: &DataFile, times: (i64, i64)) -> bool {
+        let Some(column) = self.time_column else { return true };
+        let from = times.0.saturating_sub(TIME_TOLERANCE_US);
+        let to = times.1.saturating_add(TIME_TOLERANCE_US);
+        file.stats.may_overlap(column, from, to)
+    }
+
+    /// Marks the rows' identities as staged. Returns which rows are new, or None if all are.
+    fn claim_ids(&mut self, rows: &Rows<'_>) -> Option<Vec<bool>> {
+        let known: Vec<&IdSet> = compared_partitions(rows.partition)
+            .into_iter()
+            .filter_map(|key| self.known.ids(key))
+            .collect();
+        // Staged rows of the undated partition are looked at too, for rows of any other.
+        let undated = Some(UNDATED_EVENT_DATE);
+        let mut staged = match self.partitions.remove(&rows.partition) {
+            Some(partition) => partition,
+            None => StagedPartition::default(),
+        };
+        let staged_undated = self.partitions.get(&undated).map(|partition| &partition.ids);
+        let staged_undated =
+            staged_undated.filter(|ids| rows.partition.is_some() && !ids.is_empty());
+        staged.ids.reserve(rows.ids.len());
+        let mut fresh: Option<Vec<bool>> = None;
+        for (row, id) in rows.ids.iter().enumerate() {
+            let is_known = known.iter().any(|ids| ids.contains(id))
+                || staged_undated.is_some_and(|ids| ids.contains(id));
+            if is_known || !staged.ids.insert(*id) {
+                fresh.get_or_insert_with(|| vec![true; rows.ids.len()])[row] = false;
+            }
+        }
+        let times = staged.times.get_or_insert(rows.times);
+        *times = (times.0.min(rows.times.0), times.1.max(rows.times.1));
+        self.partitions.insert(rows.partition, staged);
+        fresh
+    }
+
+    /// Encodes the largest partitions when too many rows wait, and ends the largest files when too
+    /// much is open.
+    async fn keep_bounds(&mut self) -> Result<(), LakeError> {
+        if self.pending_bytes <= self.settings.staged_bytes {
+            return Ok(());
+        }
+        let mut sizes: Vec<(usize, PartitionKey)> = self
+            .partitions
+            .iter()
+            .filter(|(_, partition)| partition.pending_bytes > 0)
+            .map(|(key, partition)| (partition.pending_bytes, *key))
+            .collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        let enough = self.settings.staged_bytes / 4;
+        for (_, key) in sizes {
+            if self.pending_bytes <= enough {
+                break;
+            }
+            self.encode_pending(key).await?;
+            if self.open_bytes() > self.settings.open_bytes {
+                self.close_largest().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn encode_pending(&mut self, key: PartitionKey) -> Result<(), LakeError> {
+        let threads = self.settings.encode_threads;
+        let Some(partition) = self.partitions.get_mut(&key) else { return Ok(()) };
+        if partition.pending.is_empty() {
+            return Ok(());
+        }
+        let batches = std::mem::take(&mut partition.pending);
+        if partition.encoder.is_none() {
+            // More rows are likely to come; a Bloom filter folds to what it needs in the end.
+            let expected = partition.pending_rows.saturating_mul(4);
+            let schema = Arc::clone(&self.schema);
+            partition.encoder =
+                Some(FileEncoder::new(self.log.table, schema, &self.settings, expected)?);
+        }
+        if let Some(encoder) = &mut partition.encoder {
+            encoder.encode(&batches, threads).await?;
+        }
+        self.pending_bytes -= partition.pending_bytes;
+        partition.pending_rows = 0;
+        partition.pending_bytes = 0;
+        Ok(())
+    }
+
+    fn open_bytes(&self) -> usize {
+        self.partitions
+            .values()
+            .filter_map(|partition| partition.encoder.as_ref())
+            .map(FileEncoder::memory)
+            .sum()
+    }
+
+    async fn close_largest(&mut self) -> Result<(), LakeError> {
+        let mut sizes: Vec<(usize, PartitionKey)> = self
+            .partitions
+            .iter()
+            .filter_map(|(key, partition)| Some((partition.encoder.as_ref()?.memory(), *key)))
+            .collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, key) in sizes {
+            if self.open_bytes() <= self.settings.open_bytes / 2 {
+                break;
+            }
+            let encoder =
+                self.partitions.get_mut(&key).and_then(|partition| partition.encoder.take());
+            let Some(encoder) = encoder else { continue };
+            let encoded = encoder.finish(self.settings.encode_threads).await?;
+            let file = self.upload(key, encoded).await?;
+            self.partitions.entry(key).or_default().files.push(file);
+        }
+        Ok(())
+    }
+
+    /// Encodes and uploads everything that is staged.
+    pub(crate) async fn finish_files(&mut self) -> Result<(), LakeError> {
+        let threads = self.settings.encode_threads.max(1);
+        let mut small = Vec::new();
+        let mut uploads = Vec::new();
+        let keys: Vec<PartitionKey> = self.partitions.keys().copied().collect();
+        for key in keys {
+            let Some(partition) = self.partitions.get_mut(&key) else { continue };
+            if partition.encoder.is_none() && partition.pending_rows < SMALL_FILE_ROWS {
+                if partition.pending.is_empty() {
+                    continue;
+                }
+                let rows = std::mem::take(&mut partition.pending_rows);
+                self.pending_bytes -= std::mem::take(&mut partition.pending_bytes);
+                small.push((key, rows, std::mem::take(&mut partition.pending), self.names.next()));
+                continue;
+            }
+            self.encode_pending(key).await?;
+            let encoder =
+                self.partitions.get_mut(&key).and_then(|partition| partition.encoder.take());
+            let Some(encoder) = encoder else { continue };
+            let encoded = encoder.finish(threads).await?;
+            uploads.push((key, encoded, self.names.next()));
+            if uploads.len() >= UPLOADS {
+                self.upload_all(std::mem::take(&mut uploads)).await?;
+            }
+        }
+        self.upload_all(uploads).await?;
+
+        let mut files = Vec::with_capacity(small.len());
+        for (key, rows, batches, name) in small {
+            files.push(self.write_small(key, rows, batches, name));
+        }
+        let done: Vec<(PartitionKey, StagedFile)> =
+            stream::iter(files).buffer_unordered(threads.max(UPLOADS)).try_collect().await?;
+        for (key, file) in done {
+            self.partitions.entry(key).or_default().files.push(file);
+        }
+        Ok(())
+    }
+
+    /// Encodes and uploads the few rows of one partition.
+    async fn write_small(
+        &self,
+        key: PartitionKey,
+        rows: usize,
+        batches: Vec<RecordBatch>,
+        name: Uuid,
+    ) -> Result<(PartitionKey, StagedFile), LakeError> {
+        let schema = Arc::clone(&self.schema);
+        let mut encoder = FileEncoder::new(self.log.table, schema, &self.settings, rows)?;
+        encoder.encode(&batches, 1).await?;
+        drop(batches);
+        let encoded = encoder.finish(1).await?;
+        self.upload_as(key, encoded, name).await
+    }
+
+    async fn upload_all(
+        &mut self,
+        uploads: Vec<(PartitionKey, EncodedFile, Uuid)>,
+    ) -> Result<(), LakeError> {
+        let mut files = Vec::with_capacity(uploads.len());
+        for (key, encoded, name) in uploads {
+            files.push(self.upload_as(key, encoded, name));
+        }
+        let done: Vec<(PartitionKey, StagedFile)> =
+            stream::iter(files).buffer_unordered(UPLOADS).try_collect().await?;
+        for (key, file) in done {
+            self.partitions.entry(key).or_default().files.push(file);
+        }
+        Ok(())
+    }
+
+    async fn upload(
+        &mut self,
+        key: PartitionKey,
+        encoded: EncodedFile,
+    ) -> Result<StagedFile, LakeError> {
+        let name = self.names.next();
+        let (_, file) = self.upload_as(key, encoded, name).await?;
+        Ok(file)
+    }
+
+    /// Writes a data file under a name that is not taken. A name can only be taken by the store's own
+    /// retry of this very request; the object is left to vacuum then, and another name is used.
+    async fn upload_as(
+        &self,
+        key: PartitionKey,
+        encoded: EncodedFile,
+        name: Uuid,
+    ) -> Result<(PartitionKey, StagedFile), LakeError> {
+        let mut names = Names { run: name, next: 0 };
+        let mut name = name;
+        for _ in 0..NAME_ATTEMPTS {
+            let mut path = self.log.root.clone();
+            let mut relative = format!("part-{name}.parquet");
+            let mut partition_values = HashMap::new();
+            if let Some(column) = self.log.table.partition_columns.first() {
+                let date = key.and_then(format_date);
+                let date = date.ok_or_else(|| LakeError::invalid("rows without a valid date"))?;
+                let folder = format!("{column}={date}");
+                path = path.join(folder.as_str());
+                relative = format!("{folder}/{relative}");
+                partition_values.insert((*column).to_owned(), Some(date));
+            }
+            path = path.join(format!("part-{name}.parquet"));
+            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+            let bytes: Bytes = encoded.bytes.clone();
+            match self.log.store.put_opts(&path, bytes.into(), options).await {
+                Ok(_) => {
+                    let add = Add {
+                        path: relative,
+                        partition_values,
+                        size: encoded.bytes.len() as u64,
+                        modification_time: 0,
+                        stats: Some(encoded.stats.to_json(encoded.rows)),
+                    };
+                    return Ok((key, StagedFile { add, path, rows: encoded.rows }));
+                }
+                Err(object_store::Error::AlreadyExists { .. }) => name = names.next(),
+                Err(error) => return Err(LakeError::store(format!("write {path}"), error)),
+            }
+        }
+        Err(LakeError::damaged(&self.log.root, "new files find their names taken"))
+    }
+
+    /// Writes a staged file anew without some of its rows; None if no rows remain.
+    pub(crate) async fn rewrite_without(
+        &mut self,
+        key: PartitionKey,
+        file: &StagedFile,
+        gone: &IdSet,
+    ) -> Result<Option<StagedFile>, LakeError> {
+        let action = || format!("read {}", file.path);
+        let found = self.log.store.get(&file.path).await;
+        let found = found.map_err(|error| LakeError::store(action(), error))?;
+        let bytes = found.bytes().await.map_err(|error| LakeError::store(action(), error))?;
+        let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new()
+            .with_schema(Arc::clone(&self.schema));
+        let reader =
+            parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new_with_options(
+                bytes, options,
+            )
+            .and_then(|builder| builder.with_batch_size(SMALL_FILE_ROWS).build())
+            .map_err(|error| LakeError::damaged(&file.path, error))?;
+        let expected = usize::try_from(file.rows).unwrap_or(usize::MAX);
+        let mut encoder =
+            FileEncoder::new(self.log.table, Arc::clone(&self.schema), &self.settings, expected)?;
+        let mut kept = 0;
+        for batch in reader {
+            let batch = batch.map_err(|error| LakeError::damaged(&file.path, error))?;
+            let ids = super::read_ids::batch_ids(&batch, self.id_column)
+                .ok_or_else(|| LakeError::damaged(&file.path, "it has no identities"))?;
+            let keep: Vec<bool> =
+                ids.iter().map(|id| id.is_none_or(|id| !gone.contains(&id))).collect();
+            let batch = filter_record_batch(&batch, &BooleanArray::from(keep))
+                .map_err(LakeError::invalid)?;
+            kept += batch.num_rows();
+            encoder.encode(&[batch], self.settings.encode_threads).await?;
+        }
+        if kept == 0 {
+            return Ok(None);
+        }
+        let encoded = encoder.finish(self.settings.encode_threads).await?;
+        self.upload(key, encoded).await.map(Some)
+    }
+
+    /// Takes over what was committed: its identities are known now, and nothing is staged.
+    pub(crate) fn committed(&mut self) {
+        self.known.commit_done();
+        for (key, partition) in std::mem::take(&mut self.partitions) {
+            if partition.ids.is_empty() || !self.known.make_room(key, partition.ids.len()) {
+                continue;
+            }
+            let files = partition.files.into_iter().map(|file| file.path);
+            self.known.add(key, files, partition.ids);
+        }
+        self.known.commit_done();
+        self.duplicates = 0;
+        self.pending_bytes = 0;
+    }
+}
+
+/// The partitions in which a copy of a row can stand: its own, and the undated one. What cannot have
+/// happened yet when it is read first may well have happened when it is read again.
+pub(crate) fn compared_partitions(partition: PartitionKey) -> Vec<PartitionKey> {
+    let undated = Some(UNDATED_EVENT_DATE);
+    if partition.is_none() || partition == undated {
+        vec![partition]
+    } else {
+        vec![partition, undated]
+    }
+}

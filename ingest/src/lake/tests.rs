@@ -1,0 +1,9 @@
+//! What the lake promises, tried on a store that fails when told to.
+
+mod crashes;
+mod dedupe;
+mod faulty_store;
+mod log_readers;
+mod positions;
+mod races;
+mod rows;

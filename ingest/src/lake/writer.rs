@@ -1,0 +1,287 @@
+//! The one way in which rows enter the lake.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
+use arrow_schema::SchemaRef;
+use hearback_schemas::{EVENTS, REJECTS};
+use hearback_transform::{Decoded, DecodedPartition, decoded_schema};
+use uuid::Uuid;
+
+use super::commit::Advance;
+use super::error::LakeError;
+use super::positions::{ObjectId, ObjectPositions, PositionDelta};
+use super::rejects::{Occurrences, reject_rows};
+use super::settings::WriteSettings;
+use super::staging::{Rows, Staging};
+use super::{Lake, TableSnapshot};
+
+/// Share of the memory for identities that `rejects` gets, as one part in so many.
+const REJECTS_SHARE: usize = 8;
+
+/// Where staged rows were read, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Provenance<'a> {
+    /// As in the column `source_name`, and as in [`ObjectId::name`].
+    pub source_name: &'a str,
+    /// As in the column `source_shard`.
+    pub source_shard: Option<&'a str>,
+    /// Time for the column `ingest_time`, in microseconds since 1970-01-01T00:00:00Z.
+    pub now_us: i64,
+}
+
+/// How much is staged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Staged {
+    /// Rows, of all tables.
+    pub rows: u64,
+    /// Their size in memory and in files uploaded ahead, in bytes.
+    pub bytes: u64,
+}
+
+/// What a commit did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Rows added to `events`.
+    pub events: u64,
+    /// Rows left out since the last commit, because the same event is in `events` or came twice.
+    pub duplicates: u64,
+    /// Rows added to `rejects`. Garbage that was kept before is not among them.
+    pub rejected: u64,
+    /// Version of `events`; None if nothing had to be committed to it.
+    pub version: Option<u64>,
+}
+
+/// Adds rows to a lake: stage, stage, commit; then again. Any number of writers, in any number of
+/// processes, may be at work on one lake.
+///
+/// Dropping a writer drops what it staged. After an error it takes no more: what it staged may be
+/// half uploaded, so it is dropped, and a new one begins where the last commit ended.
+pub struct LakeWriter {
+    events: Staging,
+    rejects: Staging,
+    positions: ObjectPositions,
+    stream: String,
+    occurrences: Occurrences,
+    columns: ColumnOrder,
+    failed: bool,
+}
+
+impl LakeWriter {
+    /// Begins at the last commit.
+    ///
+    /// `stream` names the positions that this writer continues: a name that stays the same from run to
+    /// run. `run` is the identity of this writer, from which the names of its files are made: a new
+    /// random one every time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lake::snapshot`]; [`LakeError::Damaged`] if the log points at positions that are missing.
+    pub async fn begin(
+        lake: &Lake,
+        settings: WriteSettings,
+        stream: &str,
+        run: Uuid,
+    ) -> Result<Self, LakeError> {
+        let events_log = lake.log(&EVENTS)?;
+        let rejects_log = lake.log(&REJECTS)?;
+        let events = events_log.load(&[stream]).await?;
+        let rejects = rejects_log.load(&[]).await?;
+        let epoch = events.transaction(stream);
+        let positions = ObjectPositions::load(lake.place(), stream, epoch).await?;
+        let for_rejects = settings.dedupe_memory / REJECTS_SHARE;
+        let for_events = settings.dedupe_memory - for_rejects;
+        Ok(Self {
+            events: Staging::new(events_log, events, settings.clone(), for_events, run),
+            rejects: Staging::new(rejects_log, rejects, settings, for_rejects, run),
+            positions,
+            stream: stream.to_owned(),
+            occurrences: Occurrences::default(),
+            columns: ColumnOrder::new(),
+            failed: false,
+        })
+    }
+
+    /// Whether an object was read to its end by an earlier commit of this stream.
+    #[must_use]
+    pub fn already_read(&self, object: &ObjectId) -> bool {
+        self.positions.contains(object)
+    }
+
+    /// Stages what was decoded. Rows whose event is known already are counted and left out.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Unavailable`] or [`LakeError::Full`] if the store fails.
+    pub async fn stage(
+        &mut self,
+        decoded: Decoded,
+        origin: Provenance<'_>,
+    ) -> Result<(), LakeError> {
+        self.guard()?;
+        let result = self.try_stage(decoded, origin).await;
+        self.failed = result.is_err();
+        result
+    }
+
+    async fn try_stage(
+        &mut self,
+        decoded: Decoded,
+        origin: Provenance<'_>,
+    ) -> Result<(), LakeError> {
+        for partition in decoded.partitions {
+            let batch = self.columns.with_ingest_time(&partition, origin.now_us)?;
+            let rows = Rows {
+                partition: Some(partition.event_date),
+                ids: &partition.event_ids,
+                times: partition.event_times,
+                batch,
+            };
+            self.events.stage(rows).await?;
+        }
+        if decoded.rejects.is_empty() {
+            return Ok(());
+        }
+        let rows = reject_rows(
+            &decoded.rejects,
+            origin.source_name,
+            origin.source_shard,
+            origin.now_us,
+            &mut self.occurrences,
+        )?;
+        for rows in rows {
+            let rows = Rows {
+                partition: None,
+                ids: &rows.ids,
+                times: (i64::MIN, i64::MAX),
+                batch: rows.batch,
+            };
+            self.rejects.stage(rows).await?;
+        }
+        Ok(())
+    }
+
+    /// How much is staged since the last commit.
+    #[must_use]
+    pub fn staged(&self) -> Staged {
+        Staged {
+            rows: self.events.rows() + self.rejects.rows(),
+            bytes: self.events.bytes() + self.rejects.bytes(),
+        }
+    }
+
+    /// Commits what is staged, and with it the positions: rejects first, then events and positions in
+    /// one version. Killed in between, the rejects are there and the next run recognises them.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Unavailable`] or [`LakeError::Full`] if the store fails, [`LakeError::Contended`]
+    /// if other writers are faster all the time. Then nothing of the events is visible.
+    pub async fn commit(
+        &mut self,
+        delta: PositionDelta,
+        now_us: i64,
+    ) -> Result<Committed, LakeError> {
+        self.guard()?;
+        let result = self.try_commit(&delta, now_us).await;
+        self.failed = result.is_err();
+        result
+    }
+
+    async fn try_commit(
+        &mut self,
+        delta: &PositionDelta,
+        now_us: i64,
+    ) -> Result<Committed, LakeError> {
+        let rejects = self.rejects.commit(now_us, None).await?;
+        let PositionDelta::Objects(objects) = delta;
+        let advance = (!objects.is_empty()).then_some(Advance {
+            stream: &self.stream,
+            positions: &mut self.positions,
+            delta,
+        });
+        let events = self.events.commit(now_us, advance).await?;
+        for object in objects {
+            self.occurrences.source_ended(&object.name);
+        }
+        Ok(Committed {
+            events: events.rows,
+            duplicates: events.duplicates,
+            rejected: rejects.rows,
+            version: events.version,
+        })
+    }
+
+    /// `events` as of the last commit of this writer, or what it saw since.
+    #[must_use]
+    pub fn events(&self) -> &TableSnapshot {
+        &self.events.snapshot
+    }
+
+    fn guard(&self) -> Result<(), LakeError> {
+        if self.failed {
+            return Err(LakeError::invalid("the writer has failed before and takes no more"));
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for LakeWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LakeWriter")
+            .field("stream", &self.stream)
+            .field("staged", &self.staged())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Puts the columns of decoded rows, and `ingest_time`, into the order of the data files.
+struct ColumnOrder {
+    schema: SchemaRef,
+    /// Index among the decoded columns; None for `ingest_time`.
+    decoded: Vec<Option<usize>>,
+    decoded_schema: SchemaRef,
+}
+
+impl ColumnOrder {
+    fn new() -> Self {
+        let schema = EVENTS.file_schema();
+        let decoded_schema = decoded_schema();
+        let names: HashMap<&str, usize> = decoded_schema
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(index, field)| (field.name().as_str(), index))
+            .collect();
+        let decoded =
+            schema.fields().iter().map(|field| names.get(field.name().as_str()).copied()).collect();
+        Self { decoded, schema, decoded_schema }
+    }
+
+    fn with_ingest_time(
+        &self,
+        partition: &DecodedPartition,
+        now_us: i64,
+    ) -> Result<RecordBatch, LakeError> {
+        let batch = &partition.batch;
+        if batch.schema_ref() != &self.decoded_schema {
+            return Err(LakeError::invalid("decoded rows do not have the decoded schema"));
+        }
+        if batch.num_rows() != partition.event_ids.len() {
+            return Err(LakeError::invalid("decoded rows and their identities differ in number"));
+        }
+        let ingest_time: ArrayRef = Arc::new(
+            TimestampMicrosecondArray::from_value(now_us, batch.num_rows()).with_timezone("UTC"),
+        );
+        let columns = self
+            .decoded
+            .iter()
+            .map(|index| match index {
+                Some(index) => Arc::clone(batch.column(*index)),
+                None => Arc::clone(&ingest_time),
+            })
+            .collect();
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(LakeError::invalid)
+    }
+}
