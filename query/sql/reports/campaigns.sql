@@ -1,0 +1,80 @@
+-- How did each campaign do?
+--
+-- Unit: one message to one recipient, in the period by the time it was sent; simulator addresses left
+-- out. A campaign is the value of the configured campaign tags, or Pinpoint's campaign or journey.
+WITH cohort AS (
+    SELECT
+        *,
+        $by AS "group"
+    FROM messages
+    WHERE $period AND simulated IS NOT TRUE
+),
+
+counts AS (
+    SELECT
+        "group",
+        count(*) FILTER (WHERE send_seen) AS sends,
+        count(delivered_time) AS delivered,
+        count(*) FILTER (WHERE state = 'bounced') AS bounced,
+        count(complained_time) FILTER (WHERE has_feedback_loop(mailbox_provider)) AS loop_complaints,
+        count(delivered_time) FILTER (WHERE has_feedback_loop(mailbox_provider)) AS loop_delivered,
+        count(first_human_open_time) AS human_opened,
+        count(first_human_click_time) AS human_clicked
+    FROM cohort
+    GROUP BY "group"
+),
+
+metrics AS (
+    SELECT
+        "group",
+        unnest(make_array(
+            named_struct(
+                'place', 1, 'metric', 'sends', 'kind', 'count',
+                'numerator', sends, 'denominator', 0,
+                'numerator_is', 'messages with a Send event',
+                'denominator_is', ''
+            ),
+            named_struct(
+                'place', 2, 'metric', 'delivery rate', 'kind', 'rate',
+                'numerator', delivered, 'denominator', sends,
+                'numerator_is', 'messages with a Delivery event',
+                'denominator_is', 'sends'
+            ),
+            named_struct(
+                'place', 3, 'metric', 'bounce rate', 'kind', 'rate',
+                'numerator', bounced, 'denominator', sends,
+                'numerator_is', 'messages that bounced, suppression echoes and automatic answers left out',
+                'denominator_is', 'sends'
+            ),
+            named_struct(
+                'place', 4, 'metric', 'complaint rate', 'kind', 'rate',
+                'numerator', loop_complaints, 'denominator', loop_delivered,
+                'numerator_is', 'messages complained of, at providers with a feedback loop',
+                'denominator_is', 'messages delivered at providers with a feedback loop'
+            ),
+            named_struct(
+                'place', 5, 'metric', 'human opens', 'kind', 'rate',
+                'numerator', human_opened, 'denominator', delivered,
+                'numerator_is', 'messages opened by a person, as far as can be told',
+                'denominator_is', 'messages with a Delivery event'
+            ),
+            named_struct(
+                'place', 6, 'metric', 'human clicks', 'kind', 'rate',
+                'numerator', human_clicked, 'denominator', delivered,
+                'numerator_is', 'messages with a click by a person',
+                'denominator_is', 'messages with a Delivery event'
+            )
+        )) AS m
+    FROM counts
+)
+
+SELECT
+    "group",
+    m['metric'] AS metric,
+    m['kind'] AS kind,
+    m['numerator'] AS numerator,
+    m['denominator'] AS denominator,
+    m['numerator_is'] AS numerator_is,
+    m['denominator_is'] AS denominator_is
+FROM metrics
+ORDER BY "group", m['place']

@@ -1,0 +1,168 @@
+//! The command line: one file per command, whose doc comment is its help.
+//!
+//! Invariant: stdout carries the result and nothing else; every failure is one sentence, its cause
+//! and a hint on stderr, with the exit code of the contract.
+
+mod config;
+mod error;
+mod query;
+mod report;
+mod schema;
+mod shell;
+mod trace;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser, Subcommand};
+use tracing::Level;
+
+pub use error::{CliError, Exit};
+
+use crate::config::{Config, Given};
+use crate::engine::{Engine, EngineSettings};
+
+/// Hears what comes back after an email is sent: deliveries, bounces, complaints, opens and clicks
+/// become rows of an open Delta Lake, to be asked in SQL.
+#[derive(Debug, Parser)]
+#[command(name = "hearback", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The lake: a path, file://… or s3://bucket/prefix [env: HEARBACK_LAKE] [default: ./hearback-lake]
+    #[arg(long, global = true, value_name = "URI", help_heading = "Global options")]
+    lake: Option<String>,
+    /// The configuration file [env: HEARBACK_CONFIG] [default: ./hearback.toml if it is there]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    config: Option<PathBuf>,
+    /// Say more on stderr (-vv for even more)
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    verbose: u8,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Query(query::QueryArgs),
+    Report(report::ReportArgs),
+    Trace(trace::TraceArgs),
+    Schema(schema::SchemaArgs),
+    Config(config::ConfigArgs),
+}
+
+/// What every command is given.
+struct Session {
+    config: Config,
+    quiet: bool,
+}
+
+impl Session {
+    /// The configured lake, open for questions.
+    async fn engine(&self) -> Result<Engine, CliError> {
+        self.engine_at(self.config.lake()).await
+    }
+
+    async fn engine_at(&self, lake: &str) -> Result<Engine, CliError> {
+        let settings = EngineSettings {
+            threads: usize::try_from(self.config.number("query.threads")).unwrap_or(1),
+            memory_limit: usize::try_from(self.config.number("query.memory_limit"))
+                .unwrap_or(usize::MAX),
+        };
+        Ok(Engine::open(lake, settings).await?)
+    }
+}
+
+/// Runs the program with the process's own arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are no error; a closed pipe is nobody's concern.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    start_logging(&cli.global);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), CliError> {
+    let config = Config::load(&Given {
+        lake_flag: cli.global.lake,
+        lake_environment: environment("HEARBACK_LAKE"),
+        file_flag: cli.global.config,
+        file_environment: environment("HEARBACK_CONFIG").map(PathBuf::from),
+    })?;
+    let session = Session { config, quiet: cli.global.quiet };
+    // Commands that ask nothing start no threads.
+    match cli.command {
+        Command::Schema(args) => return schema::run(&session, &args),
+        Command::Config(args) => return config::run(&session, &args),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed("cannot start the worker threads").because(error))?;
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Query(args) => query::run(&session, args).await,
+            Command::Report(args) => report::run(&session, args).await,
+            Command::Trace(args) => trace::run(&session, args).await,
+            Command::Schema(_) | Command::Config(_) => Ok(()),
+        }
+    });
+    // A read that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+/// An environment variable; empty is as good as unset.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn start_logging(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => Level::ERROR,
+        (false, 0) => Level::WARN,
+        (false, 1) => Level::INFO,
+        (false, 2) => Level::DEBUG,
+        (false, _) => Level::TRACE,
+    };
+    // Only our own events: what the libraries log can hold addresses.
+    let filter = tracing_subscriber::filter::Targets::new().with_target("hearback", level);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    tracing_subscriber::registry().with(layer).with(filter).init();
+}
+
+/// Writes a finished text to stdout.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::from)
+}
+
+/// The time now: the only place that asks the clock.
+#[expect(clippy::disallowed_methods, reason = "the edge of the program, where time comes in")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}

@@ -1,0 +1,161 @@
+//! What the program was told, from flags, environment, file and defaults, each value with where it came from.
+//!
+//! Invariant: flags > environment > file > default, and a [`Config`] holds only values that were
+//! checked; a key or value that is wrong never gets past [`Config::load`].
+
+mod error;
+mod file;
+mod keys;
+mod value;
+
+use std::path::PathBuf;
+
+pub use error::ConfigError;
+pub use keys::{KEYS, Key, Kind};
+pub use value::{Setting, format_bytes, format_duration, parse_bytes, parse_duration};
+
+/// The file that is read when none is named and it is there.
+pub const DEFAULT_FILE: &str = "hearback.toml";
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag on the command line, as spelled there.
+    Flag(&'static str),
+    /// An environment variable.
+    Environment(&'static str),
+    /// A line of the configuration file, counted from 1.
+    File(PathBuf, usize),
+    /// Built in.
+    Default,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// One setting in effect.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What is set.
+    pub key: &'static Key,
+    /// Its value.
+    pub setting: Setting,
+    /// Where the value came from.
+    pub origin: Origin,
+}
+
+/// What came before the file: the two global options, and the environment variables behind them.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// `--lake`.
+    pub lake_flag: Option<String>,
+    /// `HEARBACK_LAKE`.
+    pub lake_environment: Option<String>,
+    /// `--config`.
+    pub file_flag: Option<PathBuf>,
+    /// `HEARBACK_CONFIG`.
+    pub file_environment: Option<PathBuf>,
+}
+
+/// Every setting in effect, in the order of [`KEYS`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    entries: Vec<Entry>,
+}
+
+impl Config {
+    /// Reads the configuration file, if one is named or the default one is there, and lays the
+    /// environment and the flags over it.
+    ///
+    /// # Errors
+    /// A named file that cannot be read, text that is not TOML, a key that does not exist, a value
+    /// of the wrong shape; each with the file and line.
+    pub fn load(given: &Given) -> Result<Self, ConfigError> {
+        let mut entries: Vec<Entry> = KEYS
+            .iter()
+            .map(|key| Entry { key, setting: (key.default)(), origin: Origin::Default })
+            .collect();
+
+        let named = given.file_flag.clone().or_else(|| given.file_environment.clone());
+        let path = match named {
+            Some(path) => Some(path),
+            None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file()),
+        };
+        if let Some(path) = path {
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+            for found in file::read(&path, &text)? {
+                let entry = &mut entries[found.index];
+                entry.setting = found.setting;
+                entry.origin = Origin::File(path.clone(), found.line);
+            }
+        }
+
+        let lake = &mut entries[keys::LAKE];
+        if let Some(uri) = &given.lake_environment {
+            lake.setting = Setting::Text(uri.clone());
+            lake.origin = Origin::Environment("HEARBACK_LAKE");
+        }
+        if let Some(uri) = &given.lake_flag {
+            lake.setting = Setting::Text(uri.clone());
+            lake.origin = Origin::Flag("--lake");
+        }
+        Ok(Self { entries })
+    }
+
+    /// Every setting in effect.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The lake's path or URI.
+    #[must_use]
+    pub fn lake(&self) -> &str {
+        self.text("lake")
+    }
+
+    /// A setting that is text.
+    fn text(&self, path: &str) -> &str {
+        match self.setting(path) {
+            Setting::Text(text) => text,
+            other => unreachable!("{path} is text, not {other:?}: KEYS says so"),
+        }
+    }
+
+    /// A setting that is a number of things, bytes or milliseconds.
+    #[must_use]
+    pub fn number(&self, path: &str) -> u64 {
+        match self.setting(path) {
+            Setting::Count(number) | Setting::Bytes(number) | Setting::Milliseconds(number) => {
+                *number
+            }
+            other => unreachable!("{path} is a number, not {other:?}: KEYS says so"),
+        }
+    }
+
+    /// A setting that is a list of texts.
+    #[must_use]
+    pub fn list(&self, path: &str) -> &[String] {
+        match self.setting(path) {
+            Setting::List(list) => list,
+            other => unreachable!("{path} is a list, not {other:?}: KEYS says so"),
+        }
+    }
+
+    fn setting(&self, path: &str) -> &Setting {
+        let index = keys::position(path).unwrap_or_else(|| unreachable!("{path} is not in KEYS"));
+        &self.entries[index].setting
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! What SQL sees: the tables of the lake and the views, each made when a statement first names it.
+//!
+//! Invariant: within one session a table is read at one version, however often it is named.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::common::ScalarValue;
+use datafusion::common::config::Dialect;
+use datafusion::datasource::ViewTable;
+use datafusion::error::Result;
+use datafusion::execution::SessionState;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use hearback_ingest::lake::{ColumnStats, Lake, StatsValue, TableSnapshot};
+use hearback_schemas::{EVENTS, REJECTS, Table};
+use tokio::sync::Mutex;
+
+use super::bounds::{Bounds, FileBounds};
+use super::error::{EngineError, external};
+use super::table::{LakeTable, ScanFile};
+use super::views::{VIEWS, view};
+
+/// Tables that statements can name. The ledgers join them when something writes them.
+pub(super) const BASE_TABLES: [&Table; 2] = [&EVENTS, &REJECTS];
+
+/// Where data files are found, within a session.
+pub(super) const STORE_URL: &str = "hearback://lake";
+
+/// The one catalog of a session, with the one schema in it.
+#[derive(Debug)]
+pub(super) struct LakeCatalog {
+    pub(super) schema: Arc<LakeSchema>,
+}
+
+impl CatalogProvider for LakeCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        vec!["lake".to_owned()]
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        (name == "lake").then(|| Arc::clone(&self.schema) as Arc<dyn SchemaProvider>)
+    }
+}
+
+/// The tables and views of one session.
+pub(super) struct LakeSchema {
+    lake: Arc<Lake>,
+    store: ObjectStoreUrl,
+    /// The session that plans the views; set right after the session is made around this schema.
+    planning: OnceLock<PlanningState>,
+    made: Mutex<HashMap<String, Arc<dyn TableProvider>>>,
+}
+
+/// Gives the state of the session that a schema belongs to, while that session lives.
+pub(super) type PlanningState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
+
+impl fmt::Debug for LakeSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LakeSchema").finish_non_exhaustive()
+    }
+}
+
+impl LakeSchema {
+    pub(super) fn new(lake: Arc<Lake>) -> Result<Self> {
+        Ok(Self {
+            lake,
+            store: ObjectStoreUrl::parse(STORE_URL)?,
+            planning: OnceLock::new(),
+            made: Mutex::new(HashMap::new()),
+        })
+    }
+
+    pub(super) fn plan_views_with(&self, state: PlanningState) {
+        // Set once, by the only caller.
+        let _ = self.planning.set(state);
+    }
+
+    async fn base_table(&self, table: &'static Table) -> Result<Arc<dyn TableProvider>> {
+        match self.lake.snapshot(table).await {
+            Ok(snapshot) => {
+                let files = scan_files(&snapshot);
+                Ok(Arc::new(LakeTable::new(table, self.store.clone(), files)))
+            }
+            Err(source) => {
+                external(EngineError::Lake { table: table.name.to_owned(), source: source.into() })
+            }
+        }
+    }
+
+    async fn view(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(view) = view(name) else {
+            return Ok(None);
+        };
+        let Some(state) = self.planning.get().and_then(|state| state()) else {
+            return Ok(None);
+        };
+        let statement = state.sql_to_statement(view.sql, &Dialect::Generic)?;
+        let plan = state.statement_to_plan(statement).await?;
+        Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.to_owned())))))
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for LakeSchema {
+    fn table_names(&self) -> Vec<String> {
+        let tables = BASE_TABLES.iter().map(|table| table.name.to_owned());
+        tables.chain(VIEWS.iter().map(|view| view.name.to_owned())).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(made) = self.made.lock().await.get(name) {
+            return Ok(Some(Arc::clone(made)));
+        }
+        let provider = match BASE_TABLES.iter().find(|table| table.name == name) {
+            Some(table) => {
+                // Held while the snapshot is read, so that two namings cannot get two versions.
+                let mut made = self.made.lock().await;
+                if let Some(made) = made.get(name) {
+                    return Ok(Some(Arc::clone(made)));
+                }
+                let provider = self.base_table(table).await?;
+                made.insert(name.to_owned(), Arc::clone(&provider));
+                return Ok(Some(provider));
+            }
+            None => self.view(name).await?,
+        };
+        if let Some(provider) = &provider {
+            self.made.lock().await.insert(name.to_owned(), Arc::clone(provider));
+        }
+        Ok(provider)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        BASE_TABLES.iter().any(|table| table.name == name) || view(name).is_some()
+    }
+}
+
+/// The snapshot's files as the scan wants them.
+fn scan_files(snapshot: &TableSnapshot) -> Vec<ScanFile> {
+    let files = snapshot.files.iter().map(|file| ScanFile {
+        path: file.path.clone(),
+        modified_ms: file.modified_ms,
+        bounds: FileBounds {
+            rows: file.rows,
+            bytes: file.size,
+            columns: file
+                .stats
+                .columns()
+                .map(|(name, stats)| (name.to_owned(), bounds(stats)))
+                .collect(),
+        },
+        event_date: file.partition,
+    });
+    files.collect()
+}
+
+fn bounds(stats: &ColumnStats) -> Bounds {
+    Bounds {
+        min: stats.min.as_ref().map(scalar),
+        max: stats.max.as_ref().map(scalar),
+        nulls: stats.nulls,
+    }
+}
+
+fn scalar(value: &StatsValue) -> ScalarValue {
+    match value {
+        StatsValue::Timestamp(at) => {
+            ScalarValue::TimestampMicrosecond(Some(*at), Some(Arc::from("UTC")))
+        }
+        StatsValue::Integer(number) => ScalarValue::Int64(Some(*number)),
+        StatsValue::Text(text) => ScalarValue::Utf8View(Some(text.clone())),
+    }
+}

@@ -1,0 +1,17 @@
+//! The SQL engine: a read-only DataFusion session over one snapshot of the lake.
+//!
+//! Invariant: a query never writes, and every table of one statement is read at one version, taken
+//! when the statement first names it.
+
+mod bounds;
+mod catalog;
+mod error;
+mod functions;
+mod session;
+mod table;
+mod views;
+
+pub use error::EngineError;
+pub use session::{Engine, EngineSettings, Statement};
+pub use table::LakeTable;
+pub use views::{VIEWS, View};

@@ -1,0 +1,215 @@
+//! Sessions: one lake, many statements, each over the newest snapshot.
+//!
+//! Invariant: only questions run. Everything that would change data, settings or files is refused
+//! before it is planned or executed.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use datafusion::execution::disk_manager::DiskManagerBuilder;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::sql::parser::{DFParserBuilder, Statement as ParsedStatement};
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use futures::StreamExt;
+use hearback_ingest::lake::{Lake, LakeError};
+use url::Url;
+
+use super::catalog::{BASE_TABLES, LakeCatalog, LakeSchema, STORE_URL};
+use super::error::EngineError;
+use super::functions;
+use super::views::{self, VIEWS};
+
+/// What one statement may use.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineSettings {
+    /// Threads that run it.
+    pub threads: usize,
+    /// Bytes in memory before it spills to disk.
+    pub memory_limit: usize,
+}
+
+/// A lake that can be asked.
+pub struct Engine {
+    lake: Arc<Lake>,
+    runtime: Arc<RuntimeEnv>,
+    settings: EngineSettings,
+}
+
+/// A planned statement.
+pub struct Statement {
+    context: SessionContext,
+    plan: LogicalPlan,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Statement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Statement").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens the lake at a path or URI.
+    ///
+    /// # Errors
+    /// [`EngineError::MissingLake`] if nothing is there, [`EngineError::Lake`] if it cannot be read.
+    pub async fn open(uri: &str, settings: EngineSettings) -> Result<Self, EngineError> {
+        let lake = match Lake::open(uri).await {
+            Ok(lake) => lake,
+            Err(LakeError::Missing { .. }) => {
+                return Err(EngineError::MissingLake { lake: uri.to_owned() });
+            }
+            Err(source) => {
+                return Err(EngineError::Lake {
+                    table: "events".to_owned(),
+                    source: source.into(),
+                });
+            }
+        };
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory_limit)))
+            .with_disk_manager_builder(DiskManagerBuilder::default())
+            .build_arc()
+            .map_err(|error| EngineError::running(&error))?;
+        if let Ok(url) = Url::parse(STORE_URL) {
+            runtime.register_object_store(&url, Arc::clone(&lake.place().store));
+        }
+        Ok(Self { lake: Arc::new(lake), runtime, settings })
+    }
+
+    /// Plans one statement over the newest snapshot.
+    ///
+    /// # Errors
+    /// [`EngineError::Statement`] if it cannot be understood, [`EngineError::Refused`] if it is not
+    /// one question, [`EngineError::Lake`] if the snapshot cannot be read.
+    pub async fn plan(&self, sql: &str) -> Result<Statement, EngineError> {
+        let parsed = one_question(sql)?;
+        let context = self.context()?;
+        let state = context.state();
+        let plan = state
+            .statement_to_plan(parsed)
+            .await
+            .map_err(|error| EngineError::planning(&error, &table_names()))?;
+        let options = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
+        if options.verify_plan(&plan).is_err() {
+            return Err(not_a_question());
+        }
+        Ok(Statement { context, plan })
+    }
+
+    fn context(&self) -> Result<SessionContext, EngineError> {
+        let schema = LakeSchema::new(Arc::clone(&self.lake))
+            .map_err(|error| EngineError::running(&error))?;
+        let schema = Arc::new(schema);
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.settings.threads)
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema("hearback", "lake")
+            .with_information_schema(true);
+        let options = config.options_mut();
+        options.sql_parser.collect_spans = true;
+        options.execution.time_zone = Some("+00:00".to_owned());
+        let mut state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .build();
+        functions::register(&mut state).map_err(|error| EngineError::running(&error))?;
+        let context = SessionContext::new_with_state(state);
+        context.register_catalog("hearback", Arc::new(LakeCatalog { schema: Arc::clone(&schema) }));
+        let session = context.state_weak_ref();
+        schema
+            .plan_views_with(Box::new(move || session.upgrade().map(|state| state.read().clone())));
+        Ok(context)
+    }
+}
+
+impl Statement {
+    /// The columns of the result.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(self.plan.schema().inner())
+    }
+
+    /// Runs it; rows come as they are found.
+    ///
+    /// # Errors
+    /// [`EngineError::Run`] if it cannot be started.
+    pub async fn stream(&self) -> Result<SendableRecordBatchStream, EngineError> {
+        let frame = self.context.execute_logical_plan(self.plan.clone()).await;
+        let frame = frame.map_err(|error| EngineError::running(&error))?;
+        frame.execute_stream().await.map_err(|error| EngineError::running(&error))
+    }
+
+    /// Runs it and keeps all rows in memory: for results that are small by their nature.
+    ///
+    /// # Errors
+    /// [`EngineError::Run`] if it fails.
+    pub async fn collect(&self) -> Result<Vec<RecordBatch>, EngineError> {
+        let mut stream = self.stream().await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next().await {
+            batches.push(batch.map_err(|error| EngineError::running(&error))?);
+        }
+        Ok(batches)
+    }
+}
+
+/// Every name that a statement can read from.
+pub(super) fn table_names() -> Vec<String> {
+    let tables = BASE_TABLES.iter().map(|table| table.name.to_owned());
+    tables.chain(VIEWS.iter().map(|view| view.name.to_owned())).collect()
+}
+
+/// Parses exactly one statement that only reads.
+fn one_question(sql: &str) -> Result<ParsedStatement, EngineError> {
+    let dialect = views::dialect();
+    let statements = DFParserBuilder::new(sql)
+        .with_dialect(&dialect)
+        .build()
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| EngineError::planning(&error, &[]))?;
+    let count = statements.len();
+    let mut statements = statements.into_iter();
+    let (Some(statement), None) = (statements.next(), statements.next()) else {
+        let message = if count == 0 {
+            "there is no statement in the text".to_owned()
+        } else {
+            format!("one statement at a time: the text holds {count}")
+        };
+        return Err(EngineError::Refused { message, hint: None });
+    };
+    let reads = match &statement {
+        ParsedStatement::Explain(_) => true,
+        ParsedStatement::Statement(statement) => matches!(
+            statement.as_ref(),
+            SqlStatement::Query(_)
+                | SqlStatement::Explain { .. }
+                | SqlStatement::ExplainTable { .. }
+                | SqlStatement::ShowTables { .. }
+                | SqlStatement::ShowColumns { .. }
+        ),
+        _ => false,
+    };
+    if reads { Ok(statement) } else { Err(not_a_question()) }
+}
+
+fn not_a_question() -> EngineError {
+    EngineError::Refused {
+        message: "only statements that read are run here".to_owned(),
+        hint: Some("SELECT, WITH, EXPLAIN, DESCRIBE and SHOW TABLES read".to_owned()),
+    }
+}

@@ -1,0 +1,320 @@
+//! A table of the lake as a plain Parquet scan: the Delta snapshot's files, with their partition
+//! values and statistics, pruned before anything is opened.
+//!
+//! Invariant: the scan reads the files of one snapshot and nothing else, and never writes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
+use async_trait::async_trait;
+use chrono::DateTime;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::config::TableParquetOptions;
+use datafusion::common::{DFSchema, ScalarValue, Statistics, not_impl_err};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::Result;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use hearback_schemas::Table;
+use object_store::ObjectMeta;
+use object_store::path::Path;
+
+use super::bounds::{Bounds, FileBounds, FilesBounds};
+
+/// Bytes read from the end of a file in the hope that the whole footer is in them: one request
+/// instead of two on an object store.
+const FOOTER_HINT: usize = 128 * 1024;
+
+const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
+
+/// A file of the snapshot, before it is given to the scan.
+#[derive(Clone, Debug)]
+pub(super) struct ScanFile {
+    /// Path in the object store.
+    pub(super) path: Path,
+    /// When it was written, in milliseconds since 1970.
+    pub(super) modified_ms: i64,
+    /// What is known about it.
+    pub(super) bounds: FileBounds,
+    /// `event_date`, in tables that are partitioned by it.
+    pub(super) event_date: Option<i32>,
+}
+
+/// One table of the lake at one version.
+pub struct LakeTable {
+    table: &'static Table,
+    /// Columns in the order of the contract.
+    schema: SchemaRef,
+    /// Columns of the files first, then the partition columns: the order of the scan.
+    scan_schema: TableSchema,
+    store: ObjectStoreUrl,
+    files: Vec<ScanFile>,
+}
+
+impl fmt::Debug for LakeTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LakeTable")
+            .field("table", &self.table.name)
+            .field("files", &self.files.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl LakeTable {
+    pub(super) fn new(table: &'static Table, store: ObjectStoreUrl, files: Vec<ScanFile>) -> Self {
+        let file_schema = with_views(&table.file_schema());
+        let partition_columns: Vec<FieldRef> = table
+            .arrow_schema()
+            .fields()
+            .iter()
+            .filter(|field| table.is_partition(field.name()))
+            .cloned()
+            .collect();
+        let files = files.into_iter().map(with_partition_bounds).collect();
+        Self {
+            table,
+            schema: with_views(&table.arrow_schema()),
+            scan_schema: TableSchema::builder(file_schema)
+                .with_table_partition_cols(partition_columns)
+                .build(),
+            store,
+            files,
+        }
+    }
+
+    /// The files that may hold a row that passes every filter.
+    fn prune(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&ScanFile>> {
+        let mut files: Vec<&ScanFile> = self.files.iter().collect();
+        let (exact, inexact): (Vec<Expr>, Vec<Expr>) =
+            filters.iter().cloned().partition(|filter| self.is_partition_filter(filter));
+        if let Some(filter) = conjunction(exact) {
+            files = self.keep_partitions(state, &filter, files)?;
+        }
+        let Some(filter) = conjunction(inexact) else {
+            return Ok(files);
+        };
+        let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
+        let predicate = state.create_physical_expr(filter, &schema)?;
+        // A filter that statistics say nothing about is no reason to fail: read everything.
+        let predicate = PruningPredicateBuilder::new()
+            .with_file_schema(Arc::clone(&self.schema))
+            .try_build(predicate);
+        let Ok(predicate) = predicate else {
+            return Ok(files);
+        };
+        let bounds = FilesBounds {
+            schema: &self.schema,
+            files: files.iter().map(|file| &file.bounds).collect(),
+        };
+        let keep = predicate.prune(&bounds)?;
+        let kept = files.into_iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file);
+        Ok(kept.collect())
+    }
+
+    /// Evaluates a filter on `event_date` alone over the files' partition values.
+    fn keep_partitions<'a>(
+        &self,
+        state: &dyn Session,
+        filter: &Expr,
+        files: Vec<&'a ScanFile>,
+    ) -> Result<Vec<&'a ScanFile>> {
+        let dates: ArrayRef =
+            Arc::new(arrow_array::Date32Array::from_iter(files.iter().map(|file| file.event_date)));
+        let schema = Arc::new(Schema::new(vec![Field::new("event_date", DataType::Date32, true)]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![dates])?;
+        let expr = state.create_physical_expr(filter.clone(), &DFSchema::try_from(schema)?)?;
+        let keep = expr.evaluate(&batch)?.into_array(files.len())?;
+        let Some(keep) = keep.as_any().downcast_ref::<BooleanArray>() else {
+            return not_impl_err!("a filter that is not true or false");
+        };
+        let kept = files.into_iter().enumerate().filter_map(|(index, file)| {
+            (keep.is_valid(index) && keep.value(index)).then_some(file)
+        });
+        Ok(kept.collect())
+    }
+
+    /// Whether the partition's value alone decides the filter for all rows of a file.
+    fn is_partition_filter(&self, filter: &Expr) -> bool {
+        let columns = filter.column_refs();
+        !columns.is_empty()
+            && columns.iter().all(|column| self.table.is_partition(column.name()))
+            && !filter.is_volatile()
+    }
+
+    fn statistics_of(&self, files: &[PartitionedFile]) -> Result<Statistics> {
+        let schema = self.scan_schema.table_schema();
+        let known = files.iter().filter_map(|file| file.statistics.as_deref());
+        Statistics::try_merge_iter(known, schema)
+    }
+
+    /// Positions in the scan's schema of the columns asked for in the contract's order.
+    fn scan_projection(&self, projection: Option<&Vec<usize>>) -> Result<Vec<usize>> {
+        let all: Vec<usize>;
+        let wanted = match projection {
+            Some(wanted) => wanted,
+            None => {
+                all = (0..self.schema.fields().len()).collect();
+                &all
+            }
+        };
+        let scan = self.scan_schema.table_schema();
+        wanted.iter().map(|index| Ok(scan.index_of(self.schema.field(*index).name())?)).collect()
+    }
+
+    fn config(
+        &self,
+        state: &dyn Session,
+        files: Vec<PartitionedFile>,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<FileScanConfig> {
+        let statistics = self.statistics_of(&files)?;
+        let runtime = state.runtime_env();
+        let readers = CachedParquetFileReaderFactory::new(
+            runtime.object_store(&self.store)?,
+            runtime.cache_manager.get_file_metadata_cache(),
+        );
+        let options = TableParquetOptions {
+            global: state.config_options().execution.parquet.clone(),
+            ..Default::default()
+        };
+        let source = ParquetSource::new(self.scan_schema.clone())
+            .with_table_parquet_options(options)
+            .with_metadata_size_hint(FOOTER_HINT)
+            .with_parquet_file_reader_factory(Arc::new(readers));
+        let groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        Ok(FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_projection_indices(Some(self.scan_projection(projection)?))?
+            .with_limit(limit)
+            .build())
+    }
+}
+
+#[async_trait]
+impl TableProvider for LakeTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let answer = |filter: &&Expr| {
+            if self.is_partition_filter(filter) {
+                TableProviderFilterPushDown::Exact
+            } else {
+                TableProviderFilterPushDown::Inexact
+            }
+        };
+        Ok(filters.iter().map(answer).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files = self.prune(state, filters)?;
+        if files.is_empty() {
+            let schema = match projection {
+                Some(projection) => Arc::new(self.schema.project(projection)?),
+                None => Arc::clone(&self.schema),
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let files = files.into_iter().map(|file| self.partitioned(file)).collect();
+        Ok(DataSourceExec::from_data_source(self.config(state, files, projection, limit)?))
+    }
+
+    async fn insert_into(
+        &self,
+        _state: &dyn Session,
+        _input: Arc<dyn ExecutionPlan>,
+        _op: InsertOp,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        not_impl_err!("writing to the lake from SQL")
+    }
+}
+
+impl LakeTable {
+    fn partitioned(&self, file: &ScanFile) -> PartitionedFile {
+        let mut part = PartitionedFile::new_from_meta(ObjectMeta {
+            location: file.path.clone(),
+            last_modified: DateTime::from_timestamp_millis(file.modified_ms).unwrap_or_default(),
+            size: file.bounds.bytes,
+            e_tag: None,
+            version: None,
+        });
+        if !self.table.partition_columns.is_empty() {
+            part.partition_values = vec![ScalarValue::Date32(file.event_date)];
+        }
+        // The statistics of partition columns are added from the values above.
+        part.with_statistics(Arc::new(file.bounds.statistics(self.scan_schema.file_schema())))
+    }
+}
+
+/// The same schema with text as views: comparing and grouping them copies nothing.
+fn with_views(schema: &Schema) -> SchemaRef {
+    let fields: Vec<FieldRef> = schema
+        .fields()
+        .iter()
+        .map(|field| match field.data_type() {
+            DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+            DataType::Binary => {
+                Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView))
+            }
+            _ => Arc::clone(field),
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// Adds what the partition says: the date itself, and where the log is silent, that `event_time`
+/// lies within that day (the undated partition says nothing about it).
+fn with_partition_bounds(mut file: ScanFile) -> ScanFile {
+    let Some(date) = file.event_date else {
+        return file;
+    };
+    let day = Bounds {
+        min: Some(ScalarValue::Date32(Some(date))),
+        max: Some(ScalarValue::Date32(Some(date))),
+        nulls: Some(0),
+    };
+    let columns: &mut HashMap<String, Bounds> = &mut file.bounds.columns;
+    columns.insert("event_date".to_owned(), day);
+    if date != hearback_schemas::UNDATED_EVENT_DATE && !columns.contains_key("event_time") {
+        let start = i64::from(date) * MICROSECONDS_PER_DAY;
+        let instant =
+            |at| Some(ScalarValue::TimestampMicrosecond(Some(at), Some(Arc::from("UTC"))));
+        let within = Bounds {
+            min: instant(start),
+            max: instant(start + MICROSECONDS_PER_DAY - 1),
+            nulls: Some(0),
+        };
+        columns.insert("event_time".to_owned(), within);
+    }
+    file
+}

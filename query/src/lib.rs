@@ -1,0 +1,8 @@
+//! The `hearback` program: its commands, its configuration, its SQL engine and its reports.
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+mod nearest;
+pub mod output;
+pub mod report;
