@@ -93,7 +93,7 @@ impl Course<'_> {
 
     /// Some readers of marketing mail have enough of it, and a few of them come back.
     fn leave(&mut self, opened: i64) {
-        if !self.message.flow.profile().marketing || !self.dice.chance(9_000) {
+        if !self.message.flow.profile().marketing || !self.dice.chance(30_000) {
             return;
         }
         let at = opened + self.dice.skewed(3 * SECOND, HOUR);

@@ -216,7 +216,17 @@ fn unknown_user(provider: Provider, address: &str, token: u64, into: &mut String
 }
 
 fn disabled(provider: Provider, address: &str, token: u64, into: &mut String) -> Words {
+    let mut status = "5.2.1";
     let _ = match provider {
+        Provider::Gmail if token.is_multiple_of(3) => {
+            status = "5.2.2";
+            write!(
+                into,
+                "smtp; 552-5.2.2 The email account that you tried to reach is over quota and\n552-5.2.2 inactive. Please direct the recipient to\n552 5.2.2  https://support.google.com/mail/?p=OverQuotaPerm {token:016x}si{}qka.{} - gsmtp",
+                token % 90_000_000,
+                token % 1000
+            )
+        }
         Provider::Gmail => write!(
             into,
             "smtp; 550-5.2.1 The email account that you tried to reach is inactive. For more\n550-5.2.1 information, go to\n550 5.2.1  https://support.google.com/mail/?p=DisabledUser {token:016x}si{}qka.{} - gsmtp",
@@ -232,26 +242,33 @@ fn disabled(provider: Provider, address: &str, token: u64, into: &mut String) ->
             "smtp; 550 5.2.1 <{address}>: Recipient address rejected: this mailbox has been disabled"
         ),
     };
-    Words { status: "5.2.1", action: "failed" }
+    Words { status, action: "failed" }
 }
 
 fn mailbox_full(provider: Provider, address: &str, token: u64, into: &mut String) -> Words {
+    let mut status = "5.2.2";
     let _ = match provider {
-        Provider::Gmail => write!(
-            into,
-            "smtp; 552-5.2.2 The recipient's inbox is out of storage space. Please direct the\n552-5.2.2 recipient to\n552 5.2.2  https://support.google.com/mail/?p=OverQuotaPerm {token:016x}si{}qka.{} - gsmtp",
-            token % 90_000_000,
-            token % 1000
-        ),
+        Provider::Gmail => {
+            status = "4.2.2";
+            write!(
+                into,
+                "smtp; 452-4.2.2 The recipient's inbox is out of storage space. Please direct the\n452-4.2.2 recipient to\n452 4.2.2  https://support.google.com/mail/?p=OverQuotaTemp {token:016x}si{}qka.{} - gsmtp",
+                token % 90_000_000,
+                token % 1000
+            )
+        }
         Provider::Icloud => write!(into, "smtp; 552 5.2.2 <{address}>: user is over quota"),
         Provider::Outlook | Provider::Corporate => write!(
             into,
             "smtp; 554 5.2.2 mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException.MapiExceptionShutoffQuotaExceeded; Failed to process message due to a permanent exception [{:08x}]",
             token & 0xFFFF_FFFF
         ),
-        _ => write!(into, "smtp; 452 4.2.2 <{address}>: Mailbox full, quota exceeded"),
+        _ => {
+            status = "4.2.2";
+            write!(into, "smtp; 452 4.2.2 <{address}>: Mailbox full, quota exceeded")
+        }
     };
-    Words { status: "5.2.2", action: "failed" }
+    Words { status, action: "failed" }
 }
 
 fn spam_block(provider: Provider, ip: &str, token: u64, into: &mut String) -> Words {
