@@ -177,6 +177,8 @@ pub enum Source {
     Ses,
     /// Amazon Pinpoint event streams.
     Pinpoint,
+    /// AWS End User Messaging, SMS and voice.
+    EndUserMessaging,
 }
 
 impl Source {
@@ -186,6 +188,7 @@ impl Source {
         match self {
             Self::Ses => "ses",
             Self::Pinpoint => "pinpoint",
+            Self::EndUserMessaging => "end_user_messaging",
         }
     }
 }

@@ -263,6 +263,23 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// Reads a text that identity or judgement need and that has no column.
+    pub(crate) fn read_and_keep(
+        &mut self,
+        reader: &mut Reader<'a>,
+        path: Path,
+        key: Cow<'a, str>,
+    ) -> Result<Option<Cow<'a, str>>> {
+        reader.peek()?;
+        let start = reader.position();
+        let field = reader.field()?;
+        self.keep(path, key, reader.since(start));
+        match field {
+            Field::Text(text) => Ok(Some(text)),
+            Field::Null | Field::Nested(_) => Ok(None),
+        }
+    }
+
     /// Reads a time; what cannot be read as one is kept in `extra`.
     #[inline]
     pub(crate) fn read_time(

@@ -14,6 +14,7 @@ mod extra;
 mod identity;
 mod messaging;
 mod pinpoint;
+mod recipients;
 mod rows;
 mod ses;
 mod stream;

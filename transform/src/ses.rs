@@ -9,10 +9,11 @@ use std::borrow::Cow;
 use hearback_schemas::{Channel, EventType, Source};
 
 use crate::decode::DecodeOptions;
-use crate::event::{Col, Event, Recipient};
+use crate::event::{Col, Event};
 use crate::extra::{ExtraField, ExtraValue, Path};
 use crate::json::Result;
 use crate::json::reader::{Field, Reader};
+use crate::recipients;
 
 /// What an SES-like document turned out to be.
 #[derive(Debug)]
@@ -195,7 +196,7 @@ fn read_mail<'a>(reader: &mut Reader<'a>, event: &mut Event<'a>) -> Result<()> {
             "timestamp" => event.sent_time = event.read_time(reader, MAIL, key)?,
             "messageId" => event.read_text(reader, Col::MessageId, MAIL, key)?,
             "source" => event.read_text(reader, Col::Sender, MAIL, key)?,
-            "sourceArn" => event.source_arn = read_and_keep(reader, event, MAIL, key)?,
+            "sourceArn" => event.source_arn = event.read_and_keep(reader, MAIL, key)?,
             "sendingAccountId" => event.read_text(reader, Col::AccountId, MAIL, key)?,
             "destination" => {
                 let mut list = std::mem::take(&mut event.destinations);
@@ -252,6 +253,7 @@ fn section_path(section: &'static str) -> Path {
     }
 }
 
+const DELIVERED: Path = &["delivery", "recipients[]"];
 const BOUNCED: Path = &["bounce", "bouncedRecipients[]"];
 const COMPLAINED: Path = &["complaint", "complainedRecipients[]"];
 const DELAYED: Path = &["deliveryDelay", "delayedRecipients[]"];
@@ -267,21 +269,15 @@ fn read_section<'a>(
     while let Some(key) = reader.key(&mut first)? {
         match (section, key.as_ref()) {
             (_, "timestamp") => event.time = event.read_time(reader, path, key)?,
-            ("bounce", "bouncedRecipients") => read_named(reader, event, path, BOUNCED, key)?,
+            ("bounce", "bouncedRecipients") => recipients::read(reader, event, path, BOUNCED, key)?,
             ("complaint", "complainedRecipients") => {
-                read_named(reader, event, path, COMPLAINED, key)?;
+                recipients::read(reader, event, path, COMPLAINED, key)?;
             }
             ("deliveryDelay", "delayedRecipients") => {
-                read_named(reader, event, path, DELAYED, key)?;
+                recipients::read(reader, event, path, DELAYED, key)?;
             }
             ("delivery", "recipients") => {
-                let mut list = Vec::new();
-                if event.read_texts(reader, &mut list, path, key)? {
-                    event.named.clear();
-                    for given in list {
-                        event.named.push(Recipient { given: Some(given), ..Recipient::default() });
-                    }
-                }
+                recipients::read(reader, event, path, DELIVERED, key)?;
             }
             ("delivery", "processingTimeMillis") => {
                 event.processing_ms = event.read_integer(reader, path, key)?;
@@ -300,7 +296,7 @@ fn read_section<'a>(
                 event.read_text(reader, Col::BounceSubtype, path, key)?
             }
             ("bounce" | "complaint", "feedbackId") => {
-                event.feedback_id = read_and_keep(reader, event, path, key)?;
+                event.feedback_id = event.read_and_keep(reader, path, key)?;
             }
             ("complaint", "complaintFeedbackType") => {
                 event.read_text(reader, Col::ComplaintType, path, key)?;
@@ -315,7 +311,7 @@ fn read_section<'a>(
                 event.read_text(reader, Col::IpAddress, path, key)?
             }
             ("open" | "click", "isBotEvent") => {
-                event.bot_event = read_and_keep(reader, event, path, key)?;
+                event.bot_event = event.read_and_keep(reader, path, key)?;
             }
             ("click", "link" | "url") => {
                 event.full_link = event.read_field(reader, path, key)?;
@@ -331,7 +327,7 @@ fn read_section<'a>(
             }
             ("failure", "templateName") => event.read_text(reader, Col::Template, path, key)?,
             ("subscription", "contactList") => {
-                event.contact_list = read_and_keep(reader, event, path, key)?;
+                event.contact_list = event.read_and_keep(reader, path, key)?;
             }
             _ => {
                 let raw = reader.skip()?;
@@ -340,94 +336,6 @@ fn read_section<'a>(
         }
     }
     Ok(())
-}
-
-/// Reads a text that identity or judgement need and that has no column.
-fn read_and_keep<'a>(
-    reader: &mut Reader<'a>,
-    event: &mut Event<'a>,
-    path: Path,
-    key: Cow<'a, str>,
-) -> Result<Option<Cow<'a, str>>> {
-    reader.peek()?;
-    let start = reader.position();
-    let field = reader.field()?;
-    event.keep(path, key, reader.since(start));
-    match field {
-        Field::Text(text) => Ok(Some(text)),
-        Field::Null | Field::Nested(_) => Ok(None),
-    }
-}
-
-/// Reads the recipients that a bounce, complaint or delay names. The documentation calls them
-/// objects in an array; one object alone and plain addresses are understood too.
-fn read_named<'a>(
-    reader: &mut Reader<'a>,
-    event: &mut Event<'a>,
-    path: Path,
-    element_path: Path,
-    key: Cow<'a, str>,
-) -> Result<()> {
-    event.named.clear();
-    let mut odd = false;
-    let start_byte = reader.peek()?;
-    let start = reader.position();
-    if start_byte == b'[' {
-        reader.enter_array()?;
-        let mut first = true;
-        while reader.element(&mut first)? {
-            odd |= !read_recipient(reader, event, element_path)?;
-        }
-    } else {
-        odd |= !read_recipient(reader, event, element_path)?;
-    }
-    if odd {
-        event.keep(path, key, reader.since(start));
-    }
-    Ok(())
-}
-
-/// Reads one recipient; `false` if it is none.
-fn read_recipient<'a>(reader: &mut Reader<'a>, event: &mut Event<'a>, path: Path) -> Result<bool> {
-    if reader.peek()? != b'{' {
-        return match reader.field()? {
-            Field::Text(given) => {
-                event.named.push(Recipient { given: Some(given), ..Recipient::default() });
-                Ok(true)
-            }
-            Field::Null => Ok(true),
-            Field::Nested(_) => Ok(false),
-        };
-    }
-    let mut recipient = Recipient::default();
-    reader.enter_object()?;
-    let mut first = true;
-    while let Some(key) = reader.key(&mut first)? {
-        let start_byte = reader.peek()?;
-        let start = reader.position();
-        let wanted = match key.as_ref() {
-            "emailAddress" => Some(&mut recipient.given),
-            "status" => Some(&mut recipient.status),
-            "diagnosticCode" => Some(&mut recipient.diagnostic),
-            _ => None,
-        };
-        if let Some(wanted) = wanted
-            && !matches!(start_byte, b'{' | b'[')
-        {
-            *wanted = match reader.field()? {
-                Field::Text(text) => Some(text),
-                Field::Null | Field::Nested(_) => None,
-            };
-            continue;
-        }
-        reader.skip()?;
-        let raw = reader.since(start);
-        if raw != "null" {
-            recipient.extra.push(ExtraField { path, key, value: ExtraValue::Raw(raw) });
-        }
-    }
-    event.named.push(recipient);
-    Ok(true)
 }
 
 /// Fills in the columns that follow from what was read.
