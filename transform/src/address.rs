@@ -49,14 +49,17 @@ pub fn parse_mailbox(given: &str) -> Option<Mailbox<'_>> {
     if let Some(at) = plain_at(given.as_bytes()) {
         return Some(Mailbox { address: Cow::Borrowed(given), identity: Cow::Borrowed(given), at });
     }
+    if let Some(mailbox) = plain_but_for_case(given) {
+        return Some(mailbox);
+    }
     let spec = unwrap::address_spec(given)?;
     let local = fold_quotes(spec.local);
     let local = compose(local);
     let domain = fold_domain(spec.domain)?;
-    if local.is_empty() {
+    let folded = compose(fold_case(&local));
+    if !is_local(&local) || !is_local(&folded) {
         return None;
     }
-    let folded = compose(fold_case(&local));
     let at = folded.len();
     let address = [&folded, "@", &domain].concat();
     let identity = [&local, "@", &domain].concat();
@@ -97,6 +100,19 @@ fn plain_at(bytes: &[u8]) -> Option<usize> {
     }
     let last = *bytes.last()?;
     (ats == 1 && at > 0 && last != b'.' && last != b'@').then_some(at)
+}
+
+/// An address that only has capitals in it: the commonest spelling after the plain one.
+fn plain_but_for_case(given: &str) -> Option<Mailbox<'_>> {
+    let address = given.to_ascii_lowercase();
+    let at = plain_at(address.as_bytes())?;
+    let (local, domain) = given.split_at(at);
+    let identity = if domain.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned([local, &address[at..]].concat())
+    } else {
+        Cow::Borrowed(given)
+    };
+    Some(Mailbox { address: Cow::Owned(address), identity, at })
 }
 
 /// Takes quotes off a local part that does not need them: `"john"@x` and `john@x` are one mailbox
@@ -144,13 +160,34 @@ fn fold_domain(domain: &str) -> Option<Cow<'_, str>> {
             Err(_) => Cow::Owned(domain.to_lowercase()),
         }
     };
-    // Mapping may produce signs that were not there: the full-width `＠` becomes `@`.
-    let broken = folded.chars().any(|c| {
-        c.is_control()
-            || unwrap::is_space(c)
-            || matches!(c, '@' | '<' | '>' | '(' | ')' | ',' | ';' | '"' | '\\')
-    });
+    let literal = folded.starts_with('[') && folded.ends_with(']');
+    // Checked after the mapping, which may produce signs that were not there: the full-width `＠` becomes `@`.
+    let broken =
+        folded.chars().any(|c| is_special(c) && !(literal && matches!(c, '[' | ']' | ':')));
     (!folded.is_empty() && !broken).then_some(folded)
+}
+
+/// Whether the text can stand before the `@`: an atom with dots, or a quoted string (RFC 5322 section 3.4.1).
+fn is_local(text: &str) -> bool {
+    let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return !text.is_empty() && !text.chars().any(is_special);
+    };
+    let mut escaped = false;
+    for c in inner.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return false,
+            _ => {}
+        }
+    }
+    !escaped
+}
+
+/// Signs that end or structure an address, and so cannot be part of an atom.
+fn is_special(c: char) -> bool {
+    unwrap::is_space(c)
+        || matches!(c, '@' | '<' | '>' | '(' | ')' | '[' | ']' | ',' | ';' | ':' | '"' | '\\')
 }
 
 #[cfg(test)]

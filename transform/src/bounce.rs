@@ -94,7 +94,7 @@ fn is(field: Option<&str>, word: &str) -> bool {
 
 /// All patterns in one automaton: a text is read once, however many rows there are.
 static PATTERNS: LazyLock<RegexSet> = LazyLock::new(|| {
-    RegexSetBuilder::new(rules::TEXT_RULES.iter().map(|rule| rule.pattern))
+    RegexSetBuilder::new(text_rules().map(|rule| rule.patterns.join("|")))
         .unicode(false)
         .size_limit(64 << 20)
         .dfa_size_limit(16 << 20)
@@ -102,9 +102,19 @@ static PATTERNS: LazyLock<RegexSet> = LazyLock::new(|| {
         .expect("the patterns are constants, and a test compiles them")
 });
 
+fn text_rules() -> impl Iterator<Item = &'static TextRule> {
+    rules::TEXT_TABLES.into_iter().flatten()
+}
+
 fn by_text(line: &str, code: Option<&str>, permanent: bool) -> Option<BounceClass> {
-    for at in PATTERNS.matches(line.as_bytes()) {
-        let rule: &TextRule = &rules::TEXT_RULES[at];
+    let matches = PATTERNS.matches(line.as_bytes());
+    if !matches.matched_any() {
+        return None;
+    }
+    for (at, rule) in text_rules().enumerate() {
+        if !matches.matched(at) {
+            continue;
+        }
         let fits = rule.codes.is_empty()
             || code.is_some_and(|code| rule.codes.iter().any(|wanted| code_matches(wanted, code)));
         let passed_over = permanent && rule.class == BounceClass::AutoReply;

@@ -6,6 +6,10 @@
 
 mod domains;
 
+use std::sync::LazyLock;
+
+use xxhash_rust::xxh3::xxh3_64;
+
 use domains::{DOMAINS, PARENTS};
 
 /// The operator of domains this table does not know.
@@ -18,8 +22,8 @@ pub const OTHER: &str = "other";
 /// Yahoo), Y!mobile's `yahoo.ne.jp` at Y!mobile.
 #[must_use]
 pub fn mailbox_provider(domain: &str) -> &'static str {
-    if let Ok(at) = DOMAINS.binary_search_by(|(known, _)| known.cmp(&domain)) {
-        return DOMAINS[at].1;
+    if let Some(provider) = OPERATED.find(domain) {
+        return provider;
     }
     if let Some((name, rest)) = domain.split_once('.') {
         if let Some(provider) = country_family(name, rest) {
@@ -28,6 +32,49 @@ pub fn mailbox_provider(domain: &str) -> &'static str {
         return parent_family(rest);
     }
     OTHER
+}
+
+/// The tables by hash: this runs for every row, and most domains of company lists are in neither.
+struct Index {
+    table: &'static [(&'static str, &'static str)],
+    /// One more than the place in `table`, or 0; open addressing, at most half full.
+    slots: Vec<u16>,
+}
+
+static OPERATED: LazyLock<Index> = LazyLock::new(|| Index::over(&DOMAINS));
+static PARENT: LazyLock<Index> = LazyLock::new(|| Index::over(&PARENTS));
+
+impl Index {
+    fn over(table: &'static [(&'static str, &'static str)]) -> Self {
+        let mut slots = vec![0; (table.len() * 2).next_power_of_two()];
+        let mut number = 0;
+        for (domain, _) in table {
+            number += 1;
+            let mut slot = Self::first_slot(domain, slots.len());
+            while slots[slot] != 0 {
+                slot = (slot + 1) % slots.len();
+            }
+            slots[slot] = number;
+        }
+        Self { table, slots }
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // the remainder is below the number of slots
+    fn first_slot(domain: &str, slots: usize) -> usize {
+        (xxh3_64(domain.as_bytes()) % slots as u64) as usize
+    }
+
+    fn find(&self, domain: &str) -> Option<&'static str> {
+        let mut slot = Self::first_slot(domain, self.slots.len());
+        while let Some(place) = self.slots[slot].checked_sub(1) {
+            let (known, provider) = self.table[usize::from(place)];
+            if known == domain {
+                return Some(provider);
+            }
+            slot = (slot + 1) % self.slots.len();
+        }
+        None
+    }
 }
 
 /// Names an operator holds under many country domains: `yahoo.co.uk`, `hotmail.fr`, `live.com.au`.
@@ -49,15 +96,14 @@ fn country_family(name: &str, rest: &str) -> Option<&'static str> {
 
 /// Operators that give each customer group a host of its own: `jcom.zaq.ne.jp`, `k.vodafone.ne.jp`.
 fn parent_family(mut rest: &str) -> &'static str {
-    loop {
-        if let Ok(at) = PARENTS.binary_search_by(|(known, _)| known.cmp(&rest)) {
-            return PARENTS[at].1;
+    // A name without a dot is a top-level domain, which nobody in the table operates.
+    while let Some((_, parent)) = rest.split_once('.') {
+        if let Some(provider) = PARENT.find(rest) {
+            return provider;
         }
-        match rest.split_once('.') {
-            Some((_, parent)) => rest = parent,
-            None => return OTHER,
-        }
+        rest = parent;
     }
+    OTHER
 }
 
 /// Whether complaints of this operator's users reach the sender as single reports.

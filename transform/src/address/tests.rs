@@ -1,7 +1,7 @@
 //! Mailboxes as headers, envelopes and bounces spell them.
 
 use super::parse_mailbox;
-use proptest::prelude::{any, prop_assert_eq, proptest};
+use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 use std::borrow::Cow;
 
 fn address(given: &str) -> Option<String> {
@@ -65,6 +65,11 @@ fn the_identity_keeps_the_case_of_the_local_part() {
     let mailbox = parse_mailbox("\"J\" <John.Doe+News@Example.COM>").expect("an address");
     assert_eq!(mailbox.identity, "John.Doe+News@example.com");
     assert_eq!(mailbox.address, "john.doe+news@example.com");
+    let mailbox = parse_mailbox("John.Doe@Example.com").expect("an address");
+    assert_eq!(mailbox.identity, "John.Doe@example.com");
+    assert_eq!((mailbox.local(), mailbox.domain()), ("john.doe", "example.com"));
+    let mailbox = parse_mailbox("John@example.com").expect("an address");
+    assert!(matches!(mailbox.identity, Cow::Borrowed("John@example.com")));
 }
 
 #[test]
@@ -132,12 +137,16 @@ fn text_without_a_mailbox_gives_none() {
         "undisclosed-recipients:;",
         "a@\u{ff20}",
         "a@b\\c",
+        "<<@:>",
+        "a:b@example.com@example.net",
     ] {
         assert_eq!(address(given), None, "{given:?}");
     }
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
     #[test]
     fn no_text_panics_and_a_second_pass_changes_nothing(given in any::<String>()) {
         check(&given)?;

@@ -5,9 +5,19 @@ use super::{has_feedback_loop, mailbox_provider};
 use proptest::prelude::{any, proptest};
 
 #[test]
-fn the_tables_are_sorted_so_that_they_can_be_searched() {
+fn the_tables_are_sorted_and_name_no_domain_twice() {
     assert!(DOMAINS.is_sorted_by(|a, b| a.0 < b.0));
     assert!(PARENTS.is_sorted_by(|a, b| a.0 < b.0));
+}
+
+#[test]
+fn every_listed_domain_is_found() {
+    for (domain, provider) in DOMAINS {
+        assert_eq!(mailbox_provider(domain), provider, "{domain}");
+    }
+    for (parent, provider) in PARENTS {
+        assert_eq!(mailbox_provider(&format!("a.b.{parent}")), provider, "{parent}");
+    }
 }
 
 #[test]
