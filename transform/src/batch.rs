@@ -365,7 +365,7 @@ impl TextColumn {
             self.offsets.resize(row, start);
         }
         self.offsets.push(start);
-        self.bytes.extend_from_slice(text.as_bytes());
+        append(&mut self.bytes, text.as_bytes());
         self.filled.set(row);
     }
 
@@ -373,8 +373,44 @@ impl TextColumn {
         let end = self.bytes.len() as i32;
         self.offsets.resize(rows + 1, end);
         let nulls = self.filled.finish(rows);
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::take(&mut self.offsets)));
-        StringArray::new(offsets, Buffer::from_vec(std::mem::take(&mut self.bytes)), nulls)
+        let offsets = ScalarBuffer::from(std::mem::take(&mut self.offsets));
+        let bytes = Buffer::from_vec(std::mem::take(&mut self.bytes));
+        // SAFETY: `set` is the only one to write. Each offset is the length that `bytes` had when
+        // the row was begun, so offsets never fall and lie between whole texts.
+        unsafe { StringArray::new_unchecked(OffsetBuffer::new_unchecked(offsets), bytes, nulls) }
+    }
+}
+
+/// Appends a text. Most are short, and a call of `memcpy` costs more than they do.
+#[inline]
+fn append(bytes: &mut Vec<u8>, text: &[u8]) {
+    let length = text.len();
+    if length > 32 {
+        bytes.extend_from_slice(text);
+        return;
+    }
+    bytes.reserve(32);
+    let end = bytes.len();
+    // SAFETY: 32 bytes are reserved behind `end`; each copy reads inside `text` and writes at most
+    // `length` bytes. The two copies of a branch overlap and together cover all of `text`.
+    unsafe {
+        let from = text.as_ptr();
+        let to = bytes.as_mut_ptr().add(end);
+        if length >= 16 {
+            std::ptr::copy_nonoverlapping(from, to, 16);
+            std::ptr::copy_nonoverlapping(from.add(length - 16), to.add(length - 16), 16);
+        } else if length >= 8 {
+            std::ptr::copy_nonoverlapping(from, to, 8);
+            std::ptr::copy_nonoverlapping(from.add(length - 8), to.add(length - 8), 8);
+        } else if length >= 4 {
+            std::ptr::copy_nonoverlapping(from, to, 4);
+            std::ptr::copy_nonoverlapping(from.add(length - 4), to.add(length - 4), 4);
+        } else {
+            for i in 0..length {
+                *to.add(i) = *from.add(i);
+            }
+        }
+        bytes.set_len(end + length);
     }
 }
 

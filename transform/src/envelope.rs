@@ -10,9 +10,12 @@ use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hearback_schemas::Source;
 
+use crate::event::Event;
 use crate::json::Result;
 use crate::json::reader::{Field, Reader};
+use crate::pinpoint::Pinpoint;
 use crate::ses::{self, Ses};
 use crate::stream::{Reading, Site};
 use crate::{messaging, pinpoint};
@@ -125,8 +128,7 @@ impl Reading<'_> {
                 *reader = before.clone();
             }
             Some("event_type") => {
-                if let Some(mut event) = pinpoint::read(reader, self.options)? {
-                    self.take_pinpoint(&mut event, reader.since(start), site);
+                if self.read_pinpoint(reader, start, site)? {
                     return Ok(());
                 }
                 *reader = before.clone();
@@ -149,24 +151,37 @@ impl Reading<'_> {
         start: usize,
         site: &mut Site<'_>,
     ) -> Result<bool> {
-        match ses::read(reader, self.options)? {
-            Ses::Event(mut event) => self.accept(&mut event, reader.since(start), site),
+        let mut event = self.empty_event(Source::Ses);
+        let read = ses::read(reader, self.options, &mut event)?;
+        match read {
+            Ses::Event => self.accept(&mut event, reader.since(start), site),
             Ses::Control => self.ignore(site),
-            Ses::Other => return Ok(false),
+            Ses::Other => {}
         }
-        Ok(true)
+        self.lists = event.into_lists();
+        Ok(!matches!(read, Ses::Other))
     }
 
-    fn take_pinpoint(
+    /// Reads a Pinpoint document; `false` if it is none.
+    fn read_pinpoint(
         &mut self,
-        event: &mut pinpoint::Pinpoint<'_>,
-        document: &str,
+        reader: &mut Reader<'_>,
+        start: usize,
         site: &mut Site<'_>,
-    ) {
-        match event {
-            pinpoint::Pinpoint::Event(event) => self.accept(event, document, site),
-            pinpoint::Pinpoint::Control => self.ignore(site),
+    ) -> Result<bool> {
+        let mut event = self.empty_event(Source::Pinpoint);
+        let read = pinpoint::read(reader, self.options, &mut event)?;
+        match read {
+            Pinpoint::Event => self.accept(&mut event, reader.since(start), site),
+            Pinpoint::Control => self.ignore(site),
+            Pinpoint::Other => {}
         }
+        self.lists = event.into_lists();
+        Ok(!matches!(read, Pinpoint::Other))
+    }
+
+    fn empty_event<'a>(&mut self, source: Source) -> Event<'a> {
+        Event::new(source, std::mem::take(&mut self.lists))
     }
 
     /// Opens an object whose outline is known, by what it holds.
@@ -184,14 +199,14 @@ impl Reading<'_> {
             return Ok(());
         }
         if outline.text("event_type").is_some_and(|name| name.starts_with('_'))
-            && let Some(mut event) = pinpoint::read(&mut reader.clone(), self.options)?
+            && self.read_pinpoint(&mut reader.clone(), start, site)?
         {
-            self.take_pinpoint(&mut event, document, site);
             return Ok(());
         }
         if let Some(name) = &type_name {
             if messaging::is_messaging(name) {
-                let mut event = messaging::read(&mut reader)?;
+                let mut event = self.empty_event(Source::EndUserMessaging);
+                messaging::read(&mut reader, &mut event)?;
                 self.accept(&mut event, document, site);
                 return Ok(());
             }

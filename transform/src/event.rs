@@ -123,10 +123,18 @@ impl<'a> Tags<'a> {
     /// Puts the names in order, so that the order in the document does not matter; of equal names
     /// the last counts.
     pub(crate) fn sort(&mut self) {
-        if self.names.is_sorted_by(|a, b| a.0 < b.0) {
+        // The first bytes decide nearly always.
+        let key = |name: &str| {
+            let mut first = [0; 16];
+            let length = name.len().min(16);
+            first[..length].copy_from_slice(&name.as_bytes()[..length]);
+            u128::from_be_bytes(first)
+        };
+        let order = |a: &str, b: &str| key(a).cmp(&key(b)).then_with(|| a.cmp(b));
+        if self.names.is_sorted_by(|a, b| order(&a.0, &b.0).is_lt()) {
             return;
         }
-        self.names.sort_by(|a, b| a.0.cmp(&b.0));
+        self.names.sort_by(|a, b| order(&a.0, &b.0));
         // `dedup_by` keeps the first of a run and the sort is stable: turn the run around.
         self.names.reverse();
         self.names.dedup_by(|a, b| a.0 == b.0);
@@ -194,9 +202,35 @@ pub(crate) struct Event<'a> {
     pub sender_key: &'static str,
 }
 
+/// The lists of an event, empty, to be used again for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    destinations: Vec<Cow<'static, str>>,
+    named: Vec<Recipient<'static>>,
+    tags: Tags<'static>,
+    extra: Vec<ExtraField<'static>>,
+}
+
+/// Empties a list and gives its memory to one whose elements only differ in lifetime.
+pub(crate) fn recycle<T, U>(mut list: Vec<T>) -> Vec<U> {
+    list.clear();
+    // Collecting from a list of the same layout is done in place.
+    list.into_iter().map(|_| unreachable!("the list is empty")).collect()
+}
+
 impl<'a> Event<'a> {
+    /// The lists of an event that is done with.
+    pub(crate) fn into_lists(self) -> Lists {
+        Lists {
+            destinations: recycle(self.destinations),
+            named: recycle(self.named),
+            tags: Tags { names: recycle(self.tags.names), values: recycle(self.tags.values) },
+            extra: recycle(self.extra),
+        }
+    }
+
     /// An event of which nothing is known yet.
-    pub(crate) fn new(source: Source) -> Self {
+    pub(crate) fn new(source: Source, lists: Lists) -> Self {
         Self {
             kind: EventType::Unknown,
             source,
@@ -205,12 +239,12 @@ impl<'a> Event<'a> {
             time: None,
             sent_time: None,
             texts: Texts::default(),
-            destinations: Vec::new(),
+            destinations: recycle(lists.destinations),
             has_destinations: false,
-            named: Vec::new(),
+            named: recycle(lists.named),
             processing_ms: None,
-            tags: Tags::default(),
-            extra: Vec::new(),
+            tags: Tags { names: recycle(lists.tags.names), values: recycle(lists.tags.values) },
+            extra: recycle(lists.extra),
             feedback_id: None,
             full_link: None,
             source_arn: None,

@@ -25,9 +25,9 @@ fn channel_of(type_name: &str) -> Option<Channel> {
     }
 }
 
-/// Reads a document that the reader stands before.
-pub(crate) fn read<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>> {
-    let mut event = Event::new(Source::EndUserMessaging);
+/// Reads a document that the reader stands before into an empty event.
+pub(crate) fn read<'a>(reader: &mut Reader<'a>, event: &mut Event<'a>) -> Result<()> {
+    event.source = Source::EndUserMessaging;
     reader.enter_object()?;
     let mut first = true;
     while let Some(key) = reader.key(&mut first)? {
@@ -56,5 +56,5 @@ pub(crate) fn read<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>> {
             value: ExtraValue::Text(name.clone()),
         });
     }
-    Ok(event)
+    Ok(())
 }

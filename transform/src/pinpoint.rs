@@ -17,40 +17,44 @@ use crate::json::reader::{Field, Reader};
 use crate::{link, recipients};
 
 /// What a Pinpoint document turned out to be.
-#[derive(Debug)]
-pub(crate) enum Pinpoint<'a> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pinpoint {
     /// An event.
-    Event(Box<Event<'a>>),
+    Event,
     /// A document that is Pinpoint's and carries no event.
     Control,
+    /// Not Pinpoint's.
+    Other,
 }
 
 const MAIL_EVENT: Path = &["facets", "email_channel", "mail_event"];
 const MAIL: Path = &["facets", "email_channel", "mail_event", "mail"];
 const ATTRIBUTES: Path = &["attributes"];
 
-/// Reads a document that the reader stands before; `None` if it is not Pinpoint's.
+/// Reads a document that the reader stands before into an empty event. The reader is left behind
+/// the document, if it is Pinpoint's.
 pub(crate) fn read<'a>(
     reader: &mut Reader<'a>,
     options: &DecodeOptions,
-) -> Result<Option<Pinpoint<'a>>> {
+    event: &mut Event<'a>,
+) -> Result<Pinpoint> {
     let Some(name) = type_name(&mut reader.clone())? else {
-        return Ok(None);
+        return Ok(Pinpoint::Other);
     };
     if !name.starts_with('_') {
-        return Ok(None);
+        return Ok(Pinpoint::Other);
     }
     if name == "_test.event_stream" {
         reader.skip()?;
-        return Ok(Some(Pinpoint::Control));
+        return Ok(Pinpoint::Control);
     }
     let (kind, channel) = kind_of(&name);
-    let mut event = Box::new(Event::new(Source::Pinpoint));
+    event.source = Source::Pinpoint;
     event.kind = kind;
     event.channel = channel;
     event.sender_path = MAIL;
     event.sender_key = "from_address";
-    read_top(reader, &mut event, options)?;
+    read_top(reader, event, options)?;
 
     event.tags.sort();
     if kind == EventType::Bounce
@@ -62,7 +66,7 @@ pub(crate) fn read<'a>(
     }
     event.extra.push(ExtraField::note("event_type", ExtraValue::Text(name.clone())));
     event.type_name = Some(name);
-    Ok(Some(Pinpoint::Event(event)))
+    Ok(Pinpoint::Event)
 }
 
 /// The last `event_type` of the object, as of equal keys the last counts.

@@ -9,7 +9,7 @@ use crate::address::{Mailbox, parse_mailbox};
 use crate::batch::{Batches, Row};
 use crate::bounce::{self, Evidence};
 use crate::decode::DecodeOptions;
-use crate::event::{Col, Event, Recipient};
+use crate::event::{Col, Event, Recipient, recycle};
 use crate::extra::{self, ExtraField, ExtraValue};
 use crate::identity::Identity;
 use crate::json::canonical;
@@ -41,6 +41,9 @@ pub(crate) struct Provenance<'p> {
 pub(crate) struct RowWriter {
     identity: Identity,
     extras: String,
+    extra_ends: Vec<usize>,
+    fields: Vec<&'static ExtraField<'static>>,
+    addressees: Vec<Addressee<'static, 'static>>,
 }
 
 impl RowWriter {
@@ -75,11 +78,11 @@ impl RowWriter {
             event.texts.set(Col::Link, kept);
         }
         let event = &*event;
-        let recipients = recipients(event);
+        let recipients = recipients(event, recycle(std::mem::take(&mut self.addressees)));
         if recipients.len().saturating_mul(from.document.len()) > MAX_FAN_OUT {
             return Err("too many recipients for a document of this size".into());
         }
-        let extra_ends = self.write_extras(event, &recipients)?;
+        self.write_extras(event, &recipients)?;
 
         self.identity.begin(event, time, || {
             let mut document = String::new();
@@ -90,9 +93,9 @@ impl RowWriter {
             document
         });
         let mut extra_start = 0;
-        for (recipient, extra_end) in recipients.iter().zip(extra_ends) {
-            let extra = &self.extras[extra_start..extra_end];
-            extra_start = extra_end;
+        for (recipient, extra_end) in recipients.iter().zip(&self.extra_ends) {
+            let extra = &self.extras[extra_start..*extra_end];
+            extra_start = *extra_end;
             let identity = recipient.mailbox.as_ref().map(|mailbox| mailbox.identity.as_ref());
             let event_id = self.identity.of(identity.or(recipient.verbatim()));
             let mut row = batches.row(event_date, time, event_id);
@@ -104,32 +107,37 @@ impl RowWriter {
             row.text(Col::SourceSequence, from.place);
             row.finish();
         }
-        Ok(recipients.len() as u64)
+        let rows = recipients.len() as u64;
+        self.addressees = recycle(recipients);
+        Ok(rows)
     }
 
-    /// Writes the column `extra` of each recipient, one behind the other, and gives back the ends.
+    /// Writes the column `extra` of each recipient, one behind the other, and notes the ends.
     fn write_extras(
         &mut self,
         event: &Event<'_>,
         recipients: &[Addressee<'_, '_>],
-    ) -> Result<Vec<usize>, Cow<'static, str>> {
+    ) -> Result<(), Cow<'static, str>> {
         self.extras.clear();
-        let mut ends = Vec::with_capacity(recipients.len());
+        self.extra_ends.clear();
         for recipient in recipients {
             let original = recipient.respelled().map(|given| {
                 ExtraField::note("original_recipient", ExtraValue::Text(Cow::Borrowed(given)))
             });
-            let mut fields: Vec<&ExtraField<'_>> = event.extra.iter().collect();
+            let mut fields: Vec<&ExtraField<'_>> = recycle(std::mem::take(&mut self.fields));
+            fields.extend(&event.extra);
             fields.extend(recipient.named.map_or(&[][..], |named| &named.extra).iter());
             fields.extend(original.as_ref());
             extra::write(&mut fields, &mut self.extras).map_err(|error| error.to_string())?;
-            ends.push(self.extras.len());
+            self.extra_ends.push(self.extras.len());
+            self.fields = recycle(fields);
         }
-        Ok(ends)
+        Ok(())
     }
 }
 
 /// Whom a row is about.
+#[derive(Debug)]
 struct Addressee<'e, 'a> {
     given: Option<&'e str>,
     mailbox: Option<Mailbox<'e>>,
@@ -166,8 +174,10 @@ fn is_telephone_number(given: &str) -> bool {
 }
 
 /// Whom the rows of an event are about; never nobody.
-fn recipients<'e, 'a>(event: &'e Event<'a>) -> Vec<Addressee<'e, 'a>> {
-    let mut list = Vec::new();
+fn recipients<'e, 'a>(
+    event: &'e Event<'a>,
+    mut list: Vec<Addressee<'e, 'a>>,
+) -> Vec<Addressee<'e, 'a>> {
     for named in &event.named {
         list.push(Addressee::new(named.given.as_deref(), Some(named)));
     }
@@ -192,8 +202,14 @@ fn recipients<'e, 'a>(event: &'e Event<'a>) -> Vec<Addressee<'e, 'a>> {
 /// Splits the From address into its columns; another spelling of it is kept in `extra`.
 fn read_sender(event: &mut Event<'_>) {
     let Some(given) = event.texts.take(Col::Sender) else { return };
-    let columns = parse_mailbox(&given)
-        .map(|mailbox| (mailbox.address.clone().into_owned(), mailbox.domain().to_owned()));
+    let columns = match &given {
+        Cow::Borrowed(given) => parse_mailbox(given).map(columns_of_sender),
+        // What had escapes in it lives no longer than this function.
+        Cow::Owned(given) => parse_mailbox(given).map(|mailbox| {
+            let (address, domain) = columns_of_sender(mailbox);
+            (Cow::Owned(address.into_owned()), Cow::Owned(domain.into_owned()))
+        }),
+    };
     let respelled = columns.as_ref().is_none_or(|(address, _)| *address != given);
     if let Some((address, domain)) = columns {
         event.texts.set(Col::Sender, address);
@@ -206,6 +222,16 @@ fn read_sender(event: &mut Event<'_>) {
             value: ExtraValue::Text(given),
         });
     }
+}
+
+/// The address and its domain.
+fn columns_of_sender(mailbox: Mailbox<'_>) -> (Cow<'_, str>, Cow<'_, str>) {
+    let domain_length = mailbox.domain().len();
+    let domain = match mailbox.address {
+        Cow::Borrowed(address) => Cow::Borrowed(&address[address.len() - domain_length..]),
+        Cow::Owned(_) => Cow::Owned(mailbox.domain().to_owned()),
+    };
+    (mailbox.address, domain)
 }
 
 /// Judges who opened or clicked.

@@ -16,19 +16,23 @@ use crate::json::reader::{Field, Reader};
 use crate::recipients;
 
 /// What an SES-like document turned out to be.
-#[derive(Debug)]
-pub(crate) enum Ses<'a> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ses {
     /// An event.
-    Event(Box<Event<'a>>),
+    Event,
     /// A document that is SES's and carries no event.
     Control,
     /// Not an SES event: it has no type, or no `mail`.
     Other,
 }
 
-/// Reads a document that the reader stands before. The reader is left behind it.
-pub(crate) fn read<'a>(reader: &mut Reader<'a>, options: &DecodeOptions) -> Result<Ses<'a>> {
-    let mut event = Box::new(Event::new(Source::Ses));
+/// Reads a document that the reader stands before into an empty event. The reader is left behind
+/// the document.
+pub(crate) fn read<'a>(
+    reader: &mut Reader<'a>,
+    options: &DecodeOptions,
+    event: &mut Event<'a>,
+) -> Result<Ses> {
     let mut type_name: Option<Cow<'a, str>> = None;
     let mut notification_name: Option<Cow<'a, str>> = None;
     let mut kind = EventType::Unknown;
@@ -55,13 +59,13 @@ pub(crate) fn read<'a>(reader: &mut Reader<'a>, options: &DecodeOptions) -> Resu
             }
             "mail" if reader.peek()? == b'{' => {
                 has_mail = true;
-                read_mail(reader, &mut event)?;
+                read_mail(reader, event)?;
             }
             name => match section_named(name) {
                 Some(section) if reader.peek()? == b'{' => {
                     if Some(section) == section_of(kind) && !has_section {
                         has_section = true;
-                        read_section(reader, section, &mut event)?;
+                        read_section(reader, section, event)?;
                     } else {
                         let own = reader.clone();
                         sections.push((section, own, reader.skip_container()?));
@@ -98,7 +102,7 @@ pub(crate) fn read<'a>(reader: &mut Reader<'a>, options: &DecodeOptions) -> Resu
     for (section, mut own, raw) in sections {
         if Some(section) == section_of(kind) && !has_section {
             has_section = true;
-            read_section(&mut own, section, &mut event)?;
+            read_section(&mut own, section, event)?;
         } else {
             event.keep(&[], Cow::Borrowed(section), raw);
         }
@@ -113,8 +117,8 @@ pub(crate) fn read<'a>(reader: &mut Reader<'a>, options: &DecodeOptions) -> Resu
         });
         event.type_name = Some(name);
     }
-    finish(&mut event, options);
-    Ok(Ses::Event(event))
+    finish(event, options);
+    Ok(Ses::Event)
 }
 
 /// The event type by any of its spellings: the payload's (`Rendering Failure`), the API's

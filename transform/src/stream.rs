@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::batch::Batches;
 use crate::decode::{Counts, DecodeOptions, Place, Reject, Shape};
-use crate::event::Event;
+use crate::event::{Event, Lists};
 use crate::json::JsonError;
 use crate::json::reader::{Reader, container_end};
 use crate::rows::{Provenance, RowWriter};
@@ -41,6 +41,8 @@ pub(crate) struct Reading<'d> {
     rejects: Vec<Reject>,
     recovery: u64,
     place_text: String,
+    /// Lists of the event before.
+    pub lists: Lists,
 }
 
 impl<'d> Reading<'d> {
@@ -62,6 +64,7 @@ impl<'d> Reading<'d> {
             rejects: Vec::new(),
             recovery: RECOVERY_FLOOR + RECOVERY_FACTOR * source.len() as u64,
             place_text: String::new(),
+            lists: Lists::default(),
         }
     }
 
@@ -75,6 +78,10 @@ impl<'d> Reading<'d> {
     pub(crate) fn read_source(&mut self, bytes: &[u8], shape: Shape) {
         let mut site = Site { place: self.place, ordinal: 0, raw: None };
         let mut arrays = u64::from(shape == Shape::ArrayElements);
+        if let Ok(text) = simdutf8::basic::from_utf8(bytes) {
+            self.read_values(text, &mut arrays, &mut site, 0, Ending::Final);
+            return;
+        }
         let mut rest = bytes;
         while let Err(error) = simdutf8::compat::from_utf8(rest) {
             // What stands before the bad byte is read as it is; the document around it is rejected.
