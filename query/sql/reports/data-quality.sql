@@ -135,4 +135,5 @@ SELECT
     m['numerator_is'] AS numerator_is,
     m['denominator_is'] AS denominator_is
 FROM metrics
-ORDER BY "group", m['place']
+-- Not plainly by "group": the planner takes it for unique, as it was before the unnesting.
+ORDER BY "group" IS NULL, coalesce("group", ''), m['place']

@@ -6,11 +6,16 @@
 -- this happened to it. One row per recipient, so destination holds one address.
 SELECT
     coalesce(sent_time, event_time) AS event_timestamp,
-    event_time AS arrival_timestamp,
+    coalesce(
+        arrow_cast(
+            to_timestamp_millis(json_get_int(extra, 'arrival_timestamp')), 'Timestamp(Microsecond, Some("UTC"))'
+        ),
+        event_time
+    ) AS arrival_timestamp,
     application_id,
     endpoint_id,
-    coalesce(tags['campaign_id'][1], extra->'attributes'->>'campaign_id', campaign) AS pinpoint_campaign_id,
-    coalesce(tags['treatment_id'][1], extra->'attributes'->>'treatment_id') AS pinpoint_treatment_id,
+    CASE WHEN extra->'attributes'->>'journey_activity_id' IS NULL THEN campaign END AS pinpoint_campaign_id,
+    extra->'attributes'->>'treatment_id' AS pinpoint_treatment_id,
     account_id AS aws_account_id,
     message_id,
     sent_time AS message_send_timestamp,
@@ -19,14 +24,15 @@ SELECT
     bounce_type,
     bounce_subtype AS bounce_sub_type,
     coalesce(
-        extra->'bounce'->>'feedbackId', extra->'facets'->'email_channel'->'mail_event'->'bounce'->>'feedback_id'
+        extra->'bounce'->>'feedbackId',
+        extra->'facets'->'email_channel'->'mail_event'->'bounce'->>'feedback_id'
     ) AS feedback_id,
     reporting_mta,
     recipient AS bounced_recipient_email_address,
     extra->'bounce'->'bouncedRecipients'->0->>'action' AS bounced_recipient_action,
     status_code AS bounced_recipient_status,
     diagnostic AS bounced_recipient_diagnostic_code,
-    first_values(tags) AS message_tags,
+    message_tags(tags, extra, campaign) AS message_tags,
     ingest_time AS ingest_timestamp
 FROM events
 WHERE channel = 'email' AND event_type = 'bounce' AND bounce_type = 'Permanent'

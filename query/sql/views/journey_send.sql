@@ -4,15 +4,20 @@
 -- Pinpoint's event stream.
 SELECT
     coalesce(sent_time, event_time) AS event_timestamp,
-    event_time AS arrival_timestamp,
+    coalesce(
+        arrow_cast(
+            to_timestamp_millis(json_get_int(extra, 'arrival_timestamp')), 'Timestamp(Microsecond, Some("UTC"))'
+        ),
+        event_time
+    ) AS arrival_timestamp,
     application_id,
     endpoint_id,
-    coalesce(tags['journey_run_id'][1], extra->'attributes'->>'journey_run_id') AS journey_run_id,
-    coalesce(tags['journey_send_status'][1], extra->'attributes'->>'journey_send_status') AS journey_send_status,
-    coalesce(tags['journey_id'][1], extra->'attributes'->>'journey_id') AS journey_id,
-    coalesce(tags['journey_activity_id'][1], extra->'attributes'->>'journey_activity_id') AS journey_activity_id,
+    extra->'attributes'->>'journey_run_id' AS journey_run_id,
+    extra->'attributes'->>'journey_send_status' AS journey_send_status,
+    coalesce(extra->'attributes'->>'journey_id', campaign) AS journey_id,
+    extra->'attributes'->>'journey_activity_id' AS journey_activity_id,
     account_id AS aws_account_id,
-    first_values(tags) AS message_tags,
+    message_tags(tags, extra, campaign) AS message_tags,
     ingest_time AS ingest_timestamp
 FROM events
 WHERE source = 'pinpoint' AND extra->>'event_type' = '_journey.send'

@@ -15,6 +15,8 @@ pub enum Exit {
     Failed,
     /// 2: the command, the configuration or an input named on the command line is wrong.
     Usage,
+    /// 4: done in part; the rest is listed and running the same command again finishes it.
+    Partial,
     /// Whoever read our output stopped reading: not a failure, and nothing is said.
     ClosedPipe,
 }
@@ -41,6 +43,12 @@ impl CliError {
         Self { exit: Exit::Usage, ..Self::failed(sentence) }
     }
 
+    /// It was done in part, and running the same command again finishes it.
+    #[must_use]
+    pub fn partial(sentence: impl Into<String>) -> Self {
+        Self { exit: Exit::Partial, ..Self::failed(sentence) }
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -58,17 +66,14 @@ impl CliError {
     /// Says what happened on stderr and gives the exit code.
     #[must_use]
     pub fn report(&self) -> ExitCode {
-        match self.exit {
-            Exit::ClosedPipe => ExitCode::SUCCESS,
-            Exit::Failed => {
-                eprint!("{}", self.text());
-                ExitCode::from(1)
-            }
-            Exit::Usage => {
-                eprint!("{}", self.text());
-                ExitCode::from(2)
-            }
-        }
+        let code = match self.exit {
+            Exit::ClosedPipe => return ExitCode::SUCCESS,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Partial => 4,
+        };
+        eprint!("{}", self.text());
+        ExitCode::from(code)
     }
 
     /// What is said: `error: …`, a line for each cause that adds something, `hint: …`.

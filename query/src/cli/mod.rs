@@ -9,6 +9,7 @@ mod query;
 mod report;
 mod schema;
 mod shell;
+mod simulate;
 mod trace;
 
 use std::io::{IsTerminal, Write};
@@ -56,6 +57,7 @@ enum Command {
     Query(query::QueryArgs),
     Report(report::ReportArgs),
     Trace(trace::TraceArgs),
+    Simulate(simulate::SimulateArgs),
     Schema(schema::SchemaArgs),
     Config(config::ConfigArgs),
 }
@@ -112,6 +114,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Schema(args) => return schema::run(&session, &args),
         Command::Config(args) => return config::run(&session, &args),
+        Command::Simulate(args) => return simulate::run(&session, &args),
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -123,7 +126,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Query(args) => query::run(&session, args).await,
             Command::Report(args) => report::run(&session, args).await,
             Command::Trace(args) => trace::run(&session, args).await,
-            Command::Schema(_) | Command::Config(_) => Ok(()),
+            Command::Simulate(_) | Command::Schema(_) | Command::Config(_) => Ok(()),
         }
     });
     // A read that nobody waits for any more must not hold up the end.

@@ -9,7 +9,6 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::ScalarValue;
-use datafusion::common::config::Dialect;
 use datafusion::datasource::ViewTable;
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
@@ -21,7 +20,7 @@ use tokio::sync::Mutex;
 use super::bounds::{Bounds, FileBounds};
 use super::error::{EngineError, external};
 use super::table::{LakeTable, ScanFile};
-use super::views::{VIEWS, view};
+use super::views::{DIALECT, VIEWS, view};
 
 /// Tables that statements can name. The ledgers join them when something writes them.
 pub(super) const BASE_TABLES: [&Table; 2] = [&EVENTS, &REJECTS];
@@ -97,7 +96,7 @@ impl LakeSchema {
         let Some(state) = self.planning.get().and_then(|state| state()) else {
             return Ok(None);
         };
-        let statement = state.sql_to_statement(view.sql, &Dialect::Generic)?;
+        let statement = state.sql_to_statement(view.sql, &DIALECT)?;
         let plan = state.statement_to_plan(statement).await?;
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.to_owned())))))
     }

@@ -121,6 +121,7 @@ impl Engine {
             .with_information_schema(true);
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
+        options.sql_parser.dialect = views::DIALECT;
         options.execution.time_zone = Some("+00:00".to_owned());
         let mut state = SessionStateBuilder::new()
             .with_config(config)

@@ -1,0 +1,304 @@
+//! `hearback ingest`.
+
+use std::io::IsTerminal;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use hearback_ingest::lake::WriteSettings;
+use hearback_ingest::{
+    CancelFlag, IngestError, IngestRequest, IngestSettings, IngestSummary, ObjectFailure, Progress,
+    SoFar, SourceSpec,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{CliError, Session, now, print};
+use crate::config::{Config, format_bytes};
+
+/// Between two lines of progress where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Failures of single objects that are shown; the rest is counted.
+const SHOWN_FAILURES: usize = 20;
+
+/// Read delivery feedback into the lake
+///
+/// SOURCE is a file, a folder (with everything below it), a glob, - for standard input, or
+/// s3://bucket/prefix. gzip and zstd are recognised by content; envelopes (EventBridge, SNS, SQS,
+/// Lambda, Firehose, arrays) are taken off. Documents that cannot be understood are kept in the
+/// table rejects, byte for byte, and stop nothing.
+///
+/// Running the same command again reads only what is new: objects that were read are known by name,
+/// size and ETag, and an event that comes twice is one row.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hearback ingest ./firehose-export
+  hearback ingest 's3://acme-mail/ses-events/2026/11/' --lake s3://acme-mail/lake
+  zcat events.json.gz | hearback ingest - --format json")]
+pub(super) struct IngestArgs {
+    /// What to read
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<String>,
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = IngestFormat::Table)]
+    format: IngestFormat,
+    /// Exit with 1 if anything was rejected
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum IngestFormat {
+    /// For people
+    Table,
+    /// One JSON document
+    Json,
+}
+
+pub(super) async fn run(session: &Session, args: IngestArgs) -> Result<(), CliError> {
+    let mut sources = Vec::with_capacity(args.sources.len());
+    for given in &args.sources {
+        let source =
+            SourceSpec::parse(given).map_err(|error| CliError::usage(error.to_string()))?;
+        sources.push(source);
+    }
+    let cancel = CancelFlag::new();
+    stop_on_signals(&cancel)?;
+    let request = request(&session.config, session.config.lake(), sources, cancel);
+    let shown = Shown::new(session.quiet);
+    let ended = hearback_ingest::run(request, &shown).await;
+    shown.close();
+    let (summary, error) = match ended {
+        Ok(summary) => (summary, None),
+        Err(error) => (error.summary().cloned().unwrap_or_default(), Some(error)),
+    };
+    // A source that could not even be found has nothing to report.
+    if !matches!(error, Some(IngestError::Source(_))) {
+        report(args.format, &summary)?;
+    }
+    if let Some(error) = error {
+        return Err(failure(&error));
+    }
+    if args.strict && summary.report.rejected > 0 {
+        return Err(CliError::failed(format!(
+            "{} documents were rejected, and --strict allows none",
+            summary.report.rejected
+        ))
+        .hint("SELECT reason, count(*) FROM rejects GROUP BY 1 shows why"));
+    }
+    Ok(())
+}
+
+/// A request over the configured settings.
+pub(super) fn request(
+    config: &Config,
+    lake: &str,
+    sources: Vec<SourceSpec>,
+    cancel: CancelFlag,
+) -> IngestRequest {
+    let size = |key: &str| usize::try_from(config.number(key)).unwrap_or(usize::MAX);
+    let settings = IngestSettings {
+        threads: NonZeroUsize::new(size("ingest.threads")),
+        flush_rows: config.number("ingest.flush_rows"),
+        flush_bytes: config.number("ingest.flush_bytes"),
+        flush_interval: Duration::from_millis(config.number("ingest.flush_interval")),
+        campaign_tags: config.list("tags.campaign").to_vec(),
+        template_tags: config.list("tags.template").to_vec(),
+        tenant_tags: config.list("tags.tenant").to_vec(),
+        link_parameters: config.list("links.allowed_parameters").to_vec(),
+        ..IngestSettings::default()
+    };
+    let write = WriteSettings {
+        dedupe_memory: size("ingest.dedupe_memory"),
+        compression_level: i32::try_from(config.number("ingest.compression_level")).unwrap_or(1),
+        encode_threads: size("ingest.threads"),
+        ..WriteSettings::default()
+    };
+    IngestRequest {
+        lake: lake.to_owned(),
+        sources,
+        settings,
+        write,
+        cancel,
+        clock: Arc::new(|| now().as_microsecond()),
+        run: uuid::Uuid::new_v4(),
+    }
+}
+
+/// Turns the failure of a run into what is said about it.
+pub(super) fn failure(error: &IngestError) -> CliError {
+    let sentence = error.to_string();
+    match error {
+        IngestError::Source(_) => CliError::usage(sentence),
+        IngestError::Lake { source, .. } => {
+            CliError::failed("the lake did not take what was read").because(source.to_string())
+        }
+        IngestError::Partial(summary) => {
+            let error = CliError::partial(sentence);
+            match summary.failures.first() {
+                Some(first) => error.because(first.to_string()),
+                None => error,
+            }
+        }
+        IngestError::Interrupted(_) => CliError::failed(sentence),
+    }
+}
+
+/// The first signal asks the run to stop in good order; a second one ends the program at once,
+/// which loses nothing either: what was not committed is read again.
+fn stop_on_signals(cancel: &CancelFlag) -> Result<(), CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let watch = |kind| {
+        signal(kind).map_err(|error| CliError::failed("cannot watch for signals").because(error))
+    };
+    let mut interrupt = watch(SignalKind::interrupt())?;
+    let mut terminate = watch(SignalKind::terminate())?;
+    let cancel = cancel.clone();
+    tokio::spawn(async move {
+        let mut asked = false;
+        loop {
+            let code = tokio::select! {
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
+            };
+            if asked {
+                std::process::exit(code);
+            }
+            asked = true;
+            cancel.cancel();
+        }
+    });
+    Ok(())
+}
+
+fn report(format: IngestFormat, summary: &IngestSummary) -> Result<(), CliError> {
+    match format {
+        IngestFormat::Json => {
+            let document = serde_json::to_string(&summary.report)
+                .map_err(|error| CliError::failed("cannot write the report").because(error))?;
+            print(&format!("{document}\n"))
+        }
+        IngestFormat::Table => print(&in_words(summary)),
+    }
+}
+
+fn in_words(summary: &IngestSummary) -> String {
+    let report = &summary.report;
+    let seconds = report.elapsed_ms.max(1) as f64 / 1_000.0;
+    let rate = report.bytes as f64 / 1e6 / seconds;
+    let mut text = format!(
+        "{} rows added from {} documents ({} read in {seconds:.1} s, {rate:.0} MB/s)\n",
+        report.events,
+        report.records,
+        format_size(report.bytes),
+    );
+    let mut line = |count: u64, words: &str| {
+        if count > 0 {
+            text.push_str(&format!("  {count} {words}\n"));
+        }
+    };
+    line(report.duplicates, "duplicates left out");
+    line(report.rejected, "documents rejected, kept in the table rejects");
+    line(report.ignored, "documents that carry no event");
+    line(summary.already_read, "objects left alone: read before and unchanged");
+    line(summary.failure_count, "objects could not be read to the end");
+    text
+}
+
+/// A size rounded for people: `876.2 MB`.
+fn format_size(bytes: u64) -> String {
+    match bytes {
+        ..1_000 => format_bytes(bytes),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// Progress on stderr: a bar on a terminal, a line every ten seconds otherwise.
+#[derive(Debug)]
+pub(super) struct Shown {
+    quiet: bool,
+    bar: Option<ProgressBar>,
+    state: Mutex<Told>,
+}
+
+/// What was told already.
+#[derive(Debug, Default)]
+struct Told {
+    last_line: Duration,
+    failures: usize,
+}
+
+impl Shown {
+    pub(super) fn new(quiet: bool) -> Self {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(0);
+            // The template is a constant that parses; a plain bar is the fallback.
+            if let Ok(style) = ProgressStyle::with_template(
+                "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left · {msg}",
+            ) {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { quiet, bar, state: Mutex::new(Told::default()) }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn close(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+}
+
+impl Progress for Shown {
+    fn update(&self, so_far: &SoFar) {
+        if self.quiet {
+            return;
+        }
+        if let Some(bar) = &self.bar {
+            if let Some(total) = so_far.bytes_total {
+                bar.set_length(total);
+            }
+            bar.set_position(so_far.bytes);
+            bar.set_message(format!("{} documents, {} rows", so_far.records, so_far.rows));
+            return;
+        }
+        let Ok(mut told) = self.state.lock() else { return };
+        if so_far.elapsed < told.last_line + LINE_EVERY {
+            return;
+        }
+        told.last_line = so_far.elapsed;
+        let of = so_far.bytes_total.map_or_else(String::new, |total| {
+            format!(" of {}", format_size(total))
+        });
+        eprintln!(
+            "{:.0} s: {}{of} read, {} documents, {} rows",
+            so_far.elapsed.as_secs_f64(),
+            format_size(so_far.bytes),
+            so_far.records,
+            so_far.rows
+        );
+    }
+
+    fn failed(&self, failure: &ObjectFailure) {
+        let Ok(mut told) = self.state.lock() else { return };
+        told.failures += 1;
+        match told.failures {
+            ..=SHOWN_FAILURES => self.say(&format!("warning: {failure}")),
+            n if n == SHOWN_FAILURES + 1 => self.say("warning: more objects cannot be read"),
+            _ => {}
+        }
+    }
+}
