@@ -2,8 +2,20 @@
 //!
 //! - [`aws`] opens the stores that locations name.
 //! - [`lake`] owns the Delta tables: commit protocol, dedupe, snapshots.
+//! - [`pipeline`] reads what the user names, decodes it on all cores and commits it: [`run`].
 //! - [`simulate`] writes traffic that looks like a real sender's.
 
 pub mod aws;
 pub mod lake;
+pub mod pipeline;
 pub mod simulate;
+
+mod cancel;
+mod source;
+
+pub use cancel::CancelFlag;
+pub use pipeline::{
+    Clock, IngestError, IngestReport, IngestRequest, IngestSettings, IngestSummary, NoProgress,
+    Progress, SoFar, run,
+};
+pub use source::{ObjectFailure, SourceError, SourceSpec};
