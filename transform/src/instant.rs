@@ -35,7 +35,7 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     if bytes.get(4) == Some(&b'-') {
         return parse_iso(bytes);
     }
-    if bytes.iter().any(|byte| *byte == b':') {
+    if bytes.contains(&b':') {
         return parse_rfc5322(bytes);
     }
     parse_epoch(bytes)
@@ -74,6 +74,7 @@ fn parse_utc_millis(bytes: &[u8]) -> Option<i64> {
 }
 
 /// A date and a time of day as written, not yet checked.
+#[derive(Clone, Copy)]
 struct Civil {
     year: u32,
     month: u32,
@@ -201,13 +202,9 @@ impl Cursor<'_> {
             return None;
         };
         let hours = self.digits(2)?;
-        let minutes = if self.eat(b':') {
-            self.digits(2)?
-        } else if self.rest.first().is_some_and(u8::is_ascii_digit) {
-            self.digits(2)?
-        } else {
-            0
-        };
+        let colon = self.eat(b':');
+        let more = colon || self.rest.first().is_some_and(u8::is_ascii_digit);
+        let minutes = if more { self.digits(2)? } else { 0 };
         if hours > 23 || minutes > 59 {
             return None;
         }

@@ -106,12 +106,13 @@ mod tests {
     use super::status_code;
     use proptest::option;
     use proptest::prelude::{any, prop_assert, proptest};
+    use std::borrow::Cow;
 
     fn code<'a>(
         field: impl Into<Option<&'a str>>,
         text: impl Into<Option<&'a str>>,
     ) -> Option<String> {
-        status_code(field.into(), text.into()).map(|code| code.into_owned())
+        status_code(field.into(), text.into()).map(Cow::into_owned)
     }
 
     #[test]
