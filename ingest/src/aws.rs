@@ -263,6 +263,9 @@ pub fn explain(error: &object_store::Error) -> String {
     {
         return "access is denied".to_owned();
     }
+    if text.contains("tcp connect error") || text.contains("dns error") {
+        return "the service cannot be reached (network, or AWS_ENDPOINT_URL)".to_owned();
+    }
     if is_storage_full(error) {
         return "there is no space left".to_owned();
     }

@@ -28,7 +28,7 @@ use super::log::{Add, Claim, Entry, Version};
 use super::positions::{LostRace, ObjectPositions, PositionDelta};
 use super::read_ids::visit_ids;
 use super::snapshot::DataFile;
-use super::staging::{StagedFile, Staging, compared_partitions};
+use super::staging::{Rewritten, StagedFile, Staging, compared_partitions};
 
 /// Other writers may be faster this many times in a row.
 const LOST_RACES: u32 = 100;
@@ -293,8 +293,12 @@ impl Staging {
         let mut kept = Vec::with_capacity(files.len());
         for file in files {
             match self.rewrite_without(key, &file, gone).await? {
-                Some(rewritten) => kept.push(rewritten),
-                None => tracing::debug!(path = %file.path, "a staged file held copies only"),
+                Rewritten::Unchanged => {
+                    kept.push(file);
+                    continue;
+                }
+                Rewritten::Without(rewritten) => kept.push(rewritten),
+                Rewritten::Empty => {}
             }
             // Never committed, so nobody can be reading it; if it stays, vacuum removes it.
             if let Err(error) = self.log.store.delete(&file.path).await {

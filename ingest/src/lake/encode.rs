@@ -6,8 +6,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, FieldRef, SchemaRef};
+use arrow_select::concat::concat;
 use bytes::Bytes;
 use hearback_schemas::{ColumnKind, Table};
 use parquet::arrow::ArrowSchemaConverter;
@@ -54,6 +55,10 @@ const NO_STATISTICS: &[&str] = &[
 const STATISTICS_BYTES: usize = 64;
 /// Work smaller than this many rows is not worth handing to other threads.
 const PARALLEL_ROWS: usize = 4096;
+/// Arrays shorter than this are joined before they are written.
+const SMALL_ROWS: usize = 4096;
+/// Memory of a column's compressor that the writer does not count, in bytes; measured.
+const CODEC_BYTES: usize = 32 * 1024;
 
 /// A complete data file.
 pub(crate) struct EncodedFile {
@@ -247,15 +252,45 @@ impl FileEncoder {
 
 impl ColumnEncoder {
     fn memory(&self) -> usize {
-        self.leaves.iter().map(ArrowColumnWriter::memory_size).sum()
+        self.leaves.iter().map(|leaf| leaf.memory_size() + CODEC_BYTES).sum()
     }
 
+    /// Digests the column's part of some batches. Small ones are joined first, as many as make a
+    /// large one: what a call costs beside its rows shows when a batch is spread over many days.
     fn encode(&mut self, batches: &[RecordBatch]) -> Result<(), ParquetError> {
+        let mut small: Vec<&dyn Array> = Vec::new();
+        let mut small_rows = 0;
         for batch in batches {
-            let leaves = compute_leaves(&self.field, batch.column(self.index))?;
-            for (writer, leaf) in self.leaves.iter_mut().zip(&leaves) {
-                writer.write(leaf)?;
+            let array = batch.column(self.index);
+            if array.len() >= SMALL_ROWS {
+                self.write_joined(&mut small)?;
+                small_rows = 0;
+                self.write(array)?;
+                continue;
             }
+            small.push(array.as_ref());
+            small_rows += array.len();
+            if small_rows >= SMALL_ROWS {
+                self.write_joined(&mut small)?;
+                small_rows = 0;
+            }
+        }
+        self.write_joined(&mut small)
+    }
+
+    fn write_joined(&mut self, small: &mut Vec<&dyn Array>) -> Result<(), ParquetError> {
+        if small.is_empty() {
+            return Ok(());
+        }
+        let joined = concat(small)?;
+        small.clear();
+        self.write(&joined)
+    }
+
+    fn write(&mut self, array: &ArrayRef) -> Result<(), ParquetError> {
+        let leaves = compute_leaves(&self.field, array)?;
+        for (writer, leaf) in self.leaves.iter_mut().zip(&leaves) {
+            writer.write(leaf)?;
         }
         Ok(())
     }

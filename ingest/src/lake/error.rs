@@ -2,8 +2,9 @@
 
 use crate::aws::{LocationError, explain, is_storage_full};
 
-/// Why an operation on a lake failed. A failed operation has left nothing half-applied: either its
-/// commit is in the table's log or none of its rows can be seen.
+/// Why an operation on a lake failed. A failed operation has left nothing half-applied: none of its
+/// rows can be seen. The one exception is a store that takes the commit and then cannot be asked about
+/// it any more: all of its rows may be there then. Doing the same again is right in either case.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     /// There is no lake: create one by ingesting, or name another place.

@@ -45,6 +45,16 @@ pub(crate) struct StagedFile {
     pub(crate) rows: u64,
 }
 
+/// What became of a staged file that rows were to be taken out of.
+pub(crate) enum Rewritten {
+    /// None of the rows was in it.
+    Unchanged,
+    /// The file that stands in its place.
+    Without(StagedFile),
+    /// No rows remain.
+    Empty,
+}
+
 /// Rows of one partition.
 #[derive(Default)]
 pub(crate) struct StagedPartition {
@@ -484,13 +494,13 @@ impl Staging {
         Err(LakeError::damaged(&self.log.root, "new files find their names taken"))
     }
 
-    /// Writes a staged file anew without some of its rows; None if no rows remain.
+    /// Writes a staged file anew without some of its rows.
     pub(crate) async fn rewrite_without(
         &mut self,
         key: PartitionKey,
         file: &StagedFile,
         gone: &IdSet,
-    ) -> Result<Option<StagedFile>, LakeError> {
+    ) -> Result<Rewritten, LakeError> {
         let action = || format!("read {}", file.path);
         let found = self.log.store.get(&file.path).await;
         let found = found.map_err(|error| LakeError::store(action(), error))?;
@@ -519,10 +529,13 @@ impl Staging {
             encoder.encode(&[batch], self.settings.encode_threads).await?;
         }
         if kept == 0 {
-            return Ok(None);
+            return Ok(Rewritten::Empty);
+        }
+        if kept == expected {
+            return Ok(Rewritten::Unchanged);
         }
         let encoded = encoder.finish(self.settings.encode_threads).await?;
-        self.upload(key, encoded).await.map(Some)
+        self.upload(key, encoded).await.map(Rewritten::Without)
     }
 
     /// Takes over what was committed: its identities are known now, and nothing is staged.

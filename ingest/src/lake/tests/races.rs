@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use hearback_schemas::EVENTS;
+use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
+use serde_json::json;
 
 use super::rows::*;
-use crate::lake::WriteSettings;
+use crate::lake::encode::{EncodedFile, FileEncoder};
+use crate::lake::{Lake, TableSnapshot, WriteSettings};
 
 #[tokio::test]
 async fn two_writers_that_stage_the_same_events_commit_each_once() {
@@ -86,6 +89,79 @@ async fn many_writers_at_once_double_nothing_and_lose_nothing() {
     }
     let snapshot = lake.snapshot(&EVENTS).await.expect("a snapshot");
     assert!(snapshot.version >= Some(30));
+}
+
+#[tokio::test]
+async fn a_compaction_in_between_neither_hides_new_rows_nor_doubles_old_ones() {
+    let lake = lake_in(Arc::new(InMemory::new()));
+    ingest(&lake, "a", &events(0..50)).await.expect("committed");
+    let mut slow = writer(&lake).await;
+    slow.stage(decoded(&events(40..150)), from("b")).await.expect("staged");
+    // While it stages, another writer commits, and its rows are compacted away under a new name by a
+    // version that says it changed no data.
+    ingest(&lake, "c", &events(100..200)).await.expect("committed");
+    compact(&lake).await;
+    let late = slow.commit(objects(&["b"]), NOW_US).await.expect("committed");
+    assert_eq!((late.events, late.duplicates), (50, 60));
+    assert_holds(&lake, &events(0..200)).await;
+    compact(&lake).await;
+    slow.stage(decoded(&events(0..210)), from("d")).await.expect("staged");
+    let again = slow.commit(objects(&["d"]), NOW_US).await.expect("committed");
+    assert_eq!((again.events, again.duplicates), (10, 200));
+    assert_holds(&lake, &events(0..210)).await;
+}
+
+#[tokio::test]
+async fn a_deletion_in_between_does_not_stop_a_commit_and_is_not_undone_by_it() {
+    let lake = lake_in(Arc::new(InMemory::new()));
+    ingest(&lake, "a", &events(0..50)).await.expect("committed");
+    let mut slow = writer(&lake).await;
+    slow.stage(decoded(&events(25..75)), from("b")).await.expect("staged");
+    let snapshot = lake.snapshot(&EVENTS).await.expect("a snapshot");
+    change(&lake, &snapshot, None).await;
+    let late = slow.commit(objects(&["b"]), NOW_US).await.expect("committed");
+    assert_eq!((late.events, late.duplicates), (25, 25));
+    assert_holds(&lake, &events(50..75)).await;
+}
+
+/// Puts all rows into one file, as a version that changes no data.
+async fn compact(lake: &Lake) {
+    let snapshot = lake.snapshot(&EVENTS).await.expect("a snapshot");
+    let schema = EVENTS.file_schema();
+    let mut encoder = FileEncoder::new(&EVENTS, schema, &settings(), 1000).expect("an empty file");
+    encoder.encode(&read(lake, &EVENTS).await, 1).await.expect("encoded");
+    let encoded = encoder.finish(1).await.expect("encoded");
+    change(lake, &snapshot, Some(encoded)).await;
+}
+
+/// Replaces all files of a snapshot by at most one, as another program would.
+async fn change(lake: &Lake, snapshot: &TableSnapshot, by: Option<EncodedFile>) {
+    let log = lake.log(&EVENTS).expect("the table");
+    let changes = by.is_none();
+    let root = format!("{}/", log.root);
+    let mut lines = String::new();
+    for file in &snapshot.files {
+        let path = file.path.as_ref().strip_prefix(&root).expect("below the table");
+        let remove = json!({"path": path, "deletionTimestamp": 0, "dataChange": changes});
+        lines.push_str(&json!({"remove": remove}).to_string());
+        lines.push('\n');
+    }
+    let version = snapshot.version.expect("a version") + 1;
+    if let Some(encoded) = by {
+        let path = format!("event_date=2025-11-23/compacted-{version}.parquet");
+        let add = json!({
+            "path": path,
+            "partitionValues": {"event_date": "2025-11-23"},
+            "size": encoded.bytes.len(),
+            "modificationTime": 0,
+            "dataChange": false,
+            "stats": encoded.stats.to_json(encoded.rows),
+        });
+        lines.push_str(&json!({"add": add}).to_string());
+        let path = log.file_path(&path).expect("a path");
+        log.store.put(&path, encoded.bytes.into()).await.expect("written");
+    }
+    log.store.put(&log.version_path(version), lines.into()).await.expect("written");
 }
 
 #[tokio::test]
