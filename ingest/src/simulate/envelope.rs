@@ -21,8 +21,10 @@ pub(super) enum Shape {
     /// Batches: an object or array that holds several documents.
     SnsLambda,
     SqsLambda,
+    SqsMessages,
     KinesisLambda,
     FirehoseTransform,
+    FirehoseHttp,
     Array,
 }
 
@@ -33,8 +35,10 @@ impl Shape {
             self,
             Self::SnsLambda
                 | Self::SqsLambda
+                | Self::SqsMessages
                 | Self::KinesisLambda
                 | Self::FirehoseTransform
+                | Self::FirehoseHttp
                 | Self::Array
         )
     }
@@ -43,7 +47,7 @@ impl Shape {
     pub(super) const fn batch_limit(self) -> u64 {
         match self {
             Self::SnsLambda => 1,
-            Self::SqsLambda => 10,
+            Self::SqsLambda | Self::SqsMessages => 10,
             _ => 100,
         }
     }
@@ -54,7 +58,11 @@ impl Shape {
         match (self, service) {
             (Self::EventBridge, Service::SesFeedback | Service::Pinpoint)
             | (
-                Self::SnsLine | Self::SnsPost | Self::SnsLambda | Self::SqsLambda,
+                Self::SnsLine
+                | Self::SnsPost
+                | Self::SnsLambda
+                | Self::SqsLambda
+                | Self::SqsMessages,
                 Service::Pinpoint,
             ) => Self::Bare,
             _ => self,
@@ -63,7 +71,7 @@ impl Shape {
 }
 
 /// Begins a batch.
-pub(super) fn open_batch(out: &mut Vec<u8>, shape: Shape, dice: &mut Dice) {
+pub(super) fn open_batch(out: &mut Vec<u8>, shape: Shape, at: i64, dice: &mut Dice) {
     let mut pen = Pen::new(out, true);
     match shape {
         Shape::Array => pen.raw("["),
@@ -72,6 +80,14 @@ pub(super) fn open_batch(out: &mut Vec<u8>, shape: Shape, dice: &mut Dice) {
             uuid(&mut pen, dice);
             pen.raw("\",\"deliveryStreamArn\":\"arn:aws:firehose:eu-west-1:111122223333:deliverystream/email-feedback\",\"region\":\"eu-west-1\",\"records\":[");
         }
+        Shape::FirehoseHttp => {
+            pen.raw("{\"requestId\":\"");
+            uuid(&mut pen, dice);
+            pen.raw("\",\"timestamp\":");
+            pen.number(at);
+            pen.raw(",\"records\":[");
+        }
+        Shape::SqsMessages => pen.raw("{\"Messages\":["),
         _ => pen.raw("{\"Records\":["),
     }
 }
@@ -113,6 +129,12 @@ impl Wrapper {
                 out.push(b'}');
             }
             Shape::SqsLambda => self.sqs(out, body, feed, market, at, dice),
+            Shape::SqsMessages => self.sqs_message(out, body, feed, market, at, dice),
+            Shape::FirehoseHttp => {
+                out.extend_from_slice(b"{\"data\":\"");
+                put_base64(out, body);
+                out.extend_from_slice(b"\"}");
+            }
             Shape::KinesisLambda => self.kinesis(out, body, message, occurrence, dice),
             Shape::FirehoseTransform => self.firehose(out, body, at, dice),
         }
@@ -148,6 +170,30 @@ impl Wrapper {
         pen.hex(dice.below(u64::MAX), 16);
         pen.hex(dice.below(u64::MAX), 16);
         pen.raw("\",\"eventSource\":\"aws:sqs\",\"eventSourceARN\":\"arn:aws:sqs:eu-west-1:111122223333:email-feedback\",\"awsRegion\":\"eu-west-1\"}");
+    }
+
+    fn sqs_message(
+        &mut self,
+        out: &mut Vec<u8>,
+        body: &[u8],
+        feed: bool,
+        market: Market,
+        at: i64,
+        dice: &mut Dice,
+    ) {
+        self.inner.clear();
+        notification(&mut self.inner, body, feed, market, at, Form::Post, dice);
+        let mut pen = Pen::new(out, true);
+        pen.raw("{\"MessageId\":\"");
+        uuid(&mut pen, dice);
+        pen.raw("\",\"ReceiptHandle\":\"AQEB");
+        pen.hex(dice.below(u64::MAX), 16);
+        pen.raw("==\",\"MD5OfBody\":\"");
+        pen.hex(dice.below(u64::MAX), 16);
+        pen.hex(dice.below(u64::MAX), 16);
+        pen.raw("\",\"Body\":\"");
+        put_escaped(out, &self.inner);
+        out.extend_from_slice(b"\"}");
     }
 
     /// A stream that EventBridge, topics and Pinpoint share.

@@ -60,6 +60,9 @@ pub const DEFAULT_START: i64 = 1_788_220_800_000_000;
 /// weeks more.
 pub const DEFAULT_DAYS: u32 = 28;
 
+/// Most days that a scenario may have: ten years.
+pub const MAX_DAYS: u32 = 3_660;
+
 /// How documents are wrapped and strung together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Envelope {
@@ -84,10 +87,14 @@ pub enum Envelope {
     SnsLambda,
     /// SQS's events for Lambda, up to ten records each, an SNS notification in each body.
     SqsSns,
+    /// SQS's ReceiveMessage answers, up to ten messages each, an SNS notification in each body.
+    SqsMessages,
     /// Kinesis's events for Lambda, up to a hundred records each, base64 of EventBridge events.
     KinesisLambda,
     /// Firehose's events for a transforming Lambda, up to a hundred records each, base64.
     FirehoseTransform,
+    /// Firehose's deliveries to an HTTP endpoint, up to a hundred records each, base64.
+    FirehoseHttp,
     /// JSON arrays of up to a hundred events, one array a line.
     JsonArray,
     /// Pinpoint's event stream, one record a line: every message is a campaign's or journey's.
@@ -96,7 +103,7 @@ pub enum Envelope {
 
 impl Envelope {
     /// Every envelope.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Mixed,
         Self::Ses,
         Self::FirehoseConcatenated,
@@ -107,8 +114,10 @@ impl Envelope {
         Self::SnsRaw,
         Self::SnsLambda,
         Self::SqsSns,
+        Self::SqsMessages,
         Self::KinesisLambda,
         Self::FirehoseTransform,
+        Self::FirehoseHttp,
         Self::JsonArray,
         Self::Pinpoint,
     ];
@@ -127,8 +136,10 @@ impl Envelope {
             Self::SnsRaw => "sns-raw",
             Self::SnsLambda => "sns-lambda",
             Self::SqsSns => "sqs-sns",
+            Self::SqsMessages => "sqs-messages",
             Self::KinesisLambda => "kinesis-lambda",
             Self::FirehoseTransform => "firehose-transform",
+            Self::FirehoseHttp => "firehose-http",
             Self::JsonArray => "json-array",
             Self::Pinpoint => "pinpoint",
         }
@@ -151,7 +162,8 @@ pub struct Scenario {
     /// When the first message may be sent, in microseconds since the epoch, UTC (truncated to
     /// milliseconds). Default [`DEFAULT_START`].
     pub start: i64,
-    /// Days over which the messages are sent, at least 1. Default [`DEFAULT_DAYS`].
+    /// Days over which the messages are sent, at least 1 and at most [`MAX_DAYS`] (what is outside
+    /// is taken as the nearest). Default [`DEFAULT_DAYS`].
     pub days: u32,
     /// How documents are wrapped. Default [`Envelope::Mixed`].
     pub envelope: Envelope,

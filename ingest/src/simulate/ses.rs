@@ -200,7 +200,14 @@ impl SesDialect {
         pen.raw(",\"bouncedRecipients\":[");
         for (number, address) in chosen(letter, message, occurrence).enumerate() {
             pen.raw(if number > 0 { ",{" } else { "{" });
-            pen.field("emailAddress", address);
+            // The bounced address is the Final-Recipient of the report; many servers lower its case.
+            if provider != Provider::Outlook
+                && address.bytes().any(|byte| byte.is_ascii_uppercase())
+            {
+                pen.field("emailAddress", &address.to_ascii_lowercase());
+            } else {
+                pen.field("emailAddress", address);
+            }
             self.text.clear();
             let words =
                 refusal(provider, trouble, address, &letter.outgoing_ip, traits, &mut self.text);

@@ -15,7 +15,7 @@ use super::ses::SesDialect;
 use super::tally::Tally;
 use super::text::{DAY, HOUR};
 use super::traffic::{MAX_PENDING, Traffic};
-use super::{Envelope, Scenario};
+use super::{Envelope, MAX_DAYS, Scenario};
 
 /// Events that arrive again, per million.
 const REPEATS: u32 = 15_000;
@@ -64,7 +64,7 @@ impl Transport {
             pinpoint: scenario.pinpoint || pinpoint_only,
             pinpoint_only,
         };
-        let days = scenario.days.max(1);
+        let days = scenario.days.clamp(1, MAX_DAYS);
         let calendar = Calendar::new(start, days, scenario.messages, mix);
         let labelled_from = start + i64::from(days) * DAY / 2;
         let traffic = Traffic::new(
@@ -192,15 +192,17 @@ impl Transport {
             Envelope::SnsHttp => (Shape::SnsPost, true),
             Envelope::SnsLambda => (Shape::SnsLambda, true),
             Envelope::SqsSns => (Shape::SqsLambda, true),
+            Envelope::SqsMessages => (Shape::SqsMessages, true),
             Envelope::KinesisLambda => (Shape::KinesisLambda, true),
             Envelope::FirehoseTransform => (Shape::FirehoseTransform, true),
+            Envelope::FirehoseHttp => (Shape::FirehoseHttp, true),
             Envelope::JsonArray => (Shape::Array, true),
         };
         Stretch { shape, lines, left }
     }
 
     fn mixed(&mut self) -> (Shape, bool) {
-        const SHAPES: [(Shape, bool, u32); 12] = [
+        const SHAPES: [(Shape, bool, u32); 14] = [
             (Shape::Bare, true, 26),
             (Shape::Bare, false, 10),
             (Shape::EventBridge, true, 12),
@@ -210,8 +212,10 @@ impl Transport {
             (Shape::SnsPost, false, 2),
             (Shape::SnsLambda, true, 3),
             (Shape::SqsLambda, true, 7),
+            (Shape::SqsMessages, true, 2),
             (Shape::KinesisLambda, true, 5),
             (Shape::FirehoseTransform, true, 3),
+            (Shape::FirehoseHttp, true, 2),
             (Shape::Array, true, 4),
         ];
         let (shape, lines, _) = SHAPES[self.dice.weighted(&SHAPES.map(|(_, _, weight)| weight))];
@@ -230,7 +234,7 @@ impl Transport {
         }
         self.close(out);
         if shape.is_batch() {
-            open_batch(out, shape, &mut self.dice);
+            open_batch(out, shape, self.last_arrival, &mut self.dice);
             let room = 1 + self.dice.below(shape.batch_limit());
             self.batch = Some((shape, room - 1));
         }

@@ -67,8 +67,12 @@ impl Recount {
             return;
         }
         if let Some(records) = value["records"].as_array() {
-            assert!(value["invocationId"].is_string());
+            assert!(value["invocationId"].is_string() || value["requestId"].is_string());
             records.iter().for_each(|record| self.read(&decoded(record["data"].as_str().unwrap())));
+            return;
+        }
+        if let Some(messages) = value["Messages"].as_array() {
+            messages.iter().for_each(|message| self.read(text(&message["Body"]).as_bytes()));
             return;
         }
         if value["TopicArn"].is_string() {
