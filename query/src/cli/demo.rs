@@ -82,8 +82,7 @@ fn simulated(folder: &Path, args: &DemoArgs) -> Result<PathBuf, CliError> {
     let path = folder.join(format!("traffic-{}-{}.json", args.messages, args.seed));
     let file = std::fs::File::create(&path).map_err(failed)?;
     let mut out = BufWriter::new(file);
-    let scenario =
-        Scenario { messages: args.messages, seed: args.seed, ..Scenario::default() };
+    let scenario = Scenario { messages: args.messages, seed: args.seed, ..Scenario::default() };
     simulate::write(&scenario, &mut out, &mut |_| {}).map_err(failed)?;
     out.flush().map_err(failed)?;
     Ok(path)

@@ -280,9 +280,9 @@ impl Progress for Shown {
             return;
         }
         told.last_line = so_far.elapsed;
-        let of = so_far.bytes_total.map_or_else(String::new, |total| {
-            format!(" of {}", format_size(total))
-        });
+        let of = so_far
+            .bytes_total
+            .map_or_else(String::new, |total| format!(" of {}", format_size(total)));
         eprintln!(
             "{:.0} s: {}{of} read, {} documents, {} rows",
             so_far.elapsed.as_secs_f64(),

@@ -4,12 +4,15 @@
 //! and a hint on stderr, with the exit code of the contract.
 
 mod config;
+mod demo;
 mod error;
+mod ingest;
 mod query;
 mod report;
 mod schema;
 mod shell;
 mod simulate;
+mod story;
 mod trace;
 
 use std::io::{IsTerminal, Write};
@@ -54,10 +57,12 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ingest(ingest::IngestArgs),
     Query(query::QueryArgs),
     Report(report::ReportArgs),
     Trace(trace::TraceArgs),
     Simulate(simulate::SimulateArgs),
+    Demo(demo::DemoArgs),
     Schema(schema::SchemaArgs),
     Config(config::ConfigArgs),
 }
@@ -123,6 +128,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
         .map_err(|error| CliError::failed("cannot start the worker threads").because(error))?;
     let result = runtime.block_on(async {
         match cli.command {
+            Command::Ingest(args) => ingest::run(&session, args).await,
+            Command::Demo(args) => demo::run(&session, args).await,
             Command::Query(args) => query::run(&session, args).await,
             Command::Report(args) => report::run(&session, args).await,
             Command::Trace(args) => trace::run(&session, args).await,

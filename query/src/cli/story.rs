@@ -7,7 +7,7 @@ use hearback_ingest::IngestReport;
 
 use super::CliError;
 use crate::engine::Engine;
-use crate::output::{Cells, TextTable, Align};
+use crate::output::{Align, Cells, TextTable};
 use crate::report::{self, Figure, Figures, Period};
 
 /// A question whose answer is one number.
@@ -22,10 +22,7 @@ const TOTALS: &[Question] = &[
         words: "messages to a recipient that were sent",
         sql: "SELECT count(*) FROM messages WHERE send_seen AND simulated IS NOT TRUE",
     },
-    Question {
-        words: "recipients",
-        sql: "SELECT count(*) FROM recipients",
-    },
+    Question { words: "recipients", sql: "SELECT count(*) FROM recipients" },
     Question {
         words: "documents that could not be read, kept aside byte for byte",
         sql: "SELECT count(*) FROM rejects",
@@ -106,7 +103,9 @@ pub(super) async fn tell(
     line("");
     line("ASK FOR YOURSELF");
     line("");
-    line(&format!("  hearback --lake {lake} query \"SELECT state, count(*) FROM messages GROUP BY 1\""));
+    line(&format!(
+        "  hearback --lake {lake} query \"SELECT state, count(*) FROM messages GROUP BY 1\""
+    ));
     line(&format!("  hearback --lake {lake} report providers"));
     line(&format!("  hearback --lake {lake} report bounces --by mailbox_provider"));
     line(&format!("  hearback --lake {lake} query        (a shell with completion and \\d)"));
@@ -125,9 +124,8 @@ fn remarks(deliverability: &Figures, providers: &Figures, bounces: &Figures) -> 
         ));
     }
     let causes = bounces.figures.iter();
-    let causes = causes.filter(|cause| {
-        cause.metric != "suppression_echo" && cause.metric != "auto_reply"
-    });
+    let causes =
+        causes.filter(|cause| cause.metric != "suppression_echo" && cause.metric != "auto_reply");
     if let Some(cause) = causes.max_by_key(|cause| cause.numerator) {
         remarks.push(format!(
             "The commonest cause of a bounce is {}: {} {}. [report bounces]",

@@ -15,3 +15,6 @@ pub use error::EngineError;
 pub use session::{Engine, EngineSettings, Statement};
 pub use table::LakeTable;
 pub use views::{VIEWS, View};
+
+#[cfg(test)]
+mod tests;
