@@ -27,6 +27,8 @@ pub mod instant;
 mod json;
 pub mod kpl;
 pub mod link;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
 pub mod provider;
 pub mod rules;
 

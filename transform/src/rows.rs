@@ -27,6 +27,9 @@ const LATEST_PLAUSIBLE_AFTER_READ: i64 = 2 * MICROS_PER_DAY;
 /// a document that names thousands and carries megabytes is no event.
 const MAX_FAN_OUT: usize = 64 << 20;
 
+/// The largest document that becomes rows, in bytes: Arrow's offsets are 32 bits wide.
+const MAX_DOCUMENT: usize = 512 << 20;
+
 /// Where the rows of an event come from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Provenance<'p> {
@@ -79,8 +82,13 @@ impl RowWriter {
         }
         let event = &*event;
         let recipients = recipients(event, recycle(std::mem::take(&mut self.addressees)));
-        if recipients.len().saturating_mul(from.document.len()) > MAX_FAN_OUT {
+        if recipients.len() > 1
+            && recipients.len().saturating_mul(from.document.len()) > MAX_FAN_OUT
+        {
             return Err("too many recipients for a document of this size".into());
+        }
+        if from.document.len() > MAX_DOCUMENT {
+            return Err("document too large".into());
         }
         self.write_extras(event, &recipients)?;
 
@@ -178,8 +186,12 @@ fn recipients<'e, 'a>(
     event: &'e Event<'a>,
     mut list: Vec<Addressee<'e, 'a>>,
 ) -> Vec<Addressee<'e, 'a>> {
+    let only = match event.destinations.as_slice() {
+        [only] if event.named.len() == 1 => Some(only.as_ref()),
+        _ => None,
+    };
     for named in &event.named {
-        list.push(Addressee::new(named.given.as_deref(), Some(named)));
+        list.push(Addressee::new(named.given.as_deref().or(only), Some(named)));
     }
     if !list.is_empty() {
         return list;

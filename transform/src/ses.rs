@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use hearback_schemas::{Channel, EventType, Source};
+use hearback_schemas::{Channel, EventType};
 
 use crate::decode::DecodeOptions;
 use crate::event::{Col, Event};

@@ -16,7 +16,7 @@ use crate::rows::{Provenance, RowWriter};
 
 /// How many times its own length a source may be looked through for the ends and beginnings of bad
 /// documents. Beyond that every line is taken for itself.
-const RECOVERY_FACTOR: u64 = 8;
+const RECOVERY_FACTOR: u64 = 64;
 /// What a short source may be looked through besides, in bytes.
 const RECOVERY_FLOOR: u64 = 1 << 20;
 
@@ -122,12 +122,25 @@ impl<'d> Reading<'d> {
             match byte {
                 b' ' | b'\n' | b'\r' | b'\t' => pos += 1,
                 b'{' => {
-                    let mut reader = Reader::at(text, pos);
+                    // A document that is not complete is looked for until the end of the source, but
+                    // not over and over again.
+                    let limit = match self.recovery {
+                        0 => end_of_line(bytes, pos),
+                        _ => text.len(),
+                    };
+                    let mut reader = Reader::at(&text[..limit], pos);
                     let mut own = if depth > 0 { *site } else { self.site_at(text, pos, site) };
                     match self.read_document(&mut reader, &mut own, depth) {
                         Ok(()) => pos = reader.position(),
-                        Err(JsonError::Truncated) if ending == Ending::Open => return pos,
+                        Err(JsonError::Truncated)
+                            if ending == Ending::Open && limit == text.len() =>
+                        {
+                            return pos;
+                        }
                         Err(error) => {
+                            if error == JsonError::Truncated {
+                                self.recovery = self.recovery.saturating_sub((limit - pos) as u64);
+                            }
                             let end = self.end_of_bad(text, pos, depth);
                             if ending == Ending::Open && end == text.len() {
                                 return pos;

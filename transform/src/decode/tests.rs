@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod golden;
+mod peers;
+
 /// 2026-11-23T00:00:00Z
 const NOW: i64 = 1_795_392_000_000_000;
 
