@@ -27,10 +27,44 @@ const MAX_ENVELOPES: usize = 8;
 /// most 10 MiB.
 const MAX_UNPACKED: u64 = 256 << 20;
 
+/// The names of the fields that tell what an object is.
+const TELLING: [&str; 26] = [
+    "eventType",
+    "notificationType",
+    "mail",
+    "event_type",
+    "Type",
+    "TopicArn",
+    "Message",
+    "detail-type",
+    "source",
+    "detail",
+    "Records",
+    "records",
+    "Messages",
+    "messageType",
+    "logEvents",
+    "message",
+    "rawData",
+    "kinesis",
+    "Sns",
+    "sns",
+    "body",
+    "Body",
+    "data",
+    "Data",
+    "eventSource",
+    "EventSource",
+];
+
+fn telling(key: &str) -> Option<usize> {
+    TELLING.iter().position(|name| *name == key)
+}
+
 /// The fields of an object that tell what it is, as they are written.
 #[derive(Debug, Default)]
 struct Outline<'a> {
-    fields: Vec<(Cow<'a, str>, &'a str)>,
+    values: [Option<&'a str>; TELLING.len()],
 }
 
 impl<'a> Outline<'a> {
@@ -40,8 +74,8 @@ impl<'a> Outline<'a> {
         let mut first = true;
         while let Some(key) = reader.key(&mut first)? {
             let value = reader.skip()?;
-            if is_telling(&key) {
-                outline.fields.push((key, value));
+            if let Some(index) = telling(&key) {
+                outline.values[index] = Some(value);
             }
         }
         Ok(outline)
@@ -49,8 +83,7 @@ impl<'a> Outline<'a> {
 
     /// What a field holds, as it is written; `None` for `null`.
     fn get(&self, name: &str) -> Option<&'a str> {
-        let (_, raw) = self.fields.iter().rev().find(|(key, _)| key == name)?;
-        (*raw != "null").then_some(*raw)
+        self.values[telling(name)?].filter(|raw| *raw != "null")
     }
 
     fn text(&self, name: &str) -> Option<Cow<'a, str>> {
@@ -71,38 +104,6 @@ impl<'a> Outline<'a> {
     fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
-}
-
-fn is_telling(key: &str) -> bool {
-    matches!(
-        key,
-        "eventType"
-            | "notificationType"
-            | "mail"
-            | "event_type"
-            | "Type"
-            | "TopicArn"
-            | "Message"
-            | "detail-type"
-            | "source"
-            | "detail"
-            | "Records"
-            | "records"
-            | "Messages"
-            | "messageType"
-            | "logEvents"
-            | "message"
-            | "rawData"
-            | "kinesis"
-            | "Sns"
-            | "sns"
-            | "body"
-            | "Body"
-            | "data"
-            | "Data"
-            | "eventSource"
-            | "EventSource"
-    )
 }
 
 impl Reading<'_> {
@@ -129,6 +130,12 @@ impl Reading<'_> {
             }
             Some("event_type") => {
                 if self.read_pinpoint(reader, start, site)? {
+                    return Ok(());
+                }
+                *reader = before.clone();
+            }
+            Some("version" | "id" | "detail-type" | "source" | "account") => {
+                if self.read_event_bridge(reader, start, site)? {
                     return Ok(());
                 }
                 *reader = before.clone();
@@ -160,6 +167,53 @@ impl Reading<'_> {
         }
         self.lists = event.into_lists();
         Ok(!matches!(read, Ses::Other))
+    }
+
+    /// Reads an EventBridge event with an SES document in it, in one pass; `false` if it is
+    /// anything else.
+    fn read_event_bridge(
+        &mut self,
+        reader: &mut Reader<'_>,
+        start: usize,
+        site: &mut Site<'_>,
+    ) -> Result<bool> {
+        let mut event = self.empty_event(Source::Ses);
+        let mut detail = None;
+        let mut from_ses = false;
+        reader.enter_object()?;
+        let mut first = true;
+        while let Some(key) = reader.key(&mut first)? {
+            match key.as_ref() {
+                "source" => from_ses = reader.skip()? == "\"aws.ses\"",
+                "detail" if detail.is_none() && reader.peek()? == b'{' => {
+                    let from = reader.position();
+                    let Ses::Event = ses::read(reader, self.options, &mut event)? else {
+                        self.lists = event.into_lists();
+                        return Ok(false);
+                    };
+                    detail = Some(reader.since(from));
+                }
+                "detail-type" => {
+                    reader.skip()?;
+                }
+                other if telling(other).is_some() => return Ok(false),
+                _ => {
+                    reader.skip()?;
+                }
+            }
+        }
+        let found = match detail {
+            Some(detail) if from_ses => {
+                let mut own = *site;
+                own.raw = own.raw.or(Some(reader.since(start).as_bytes()));
+                self.accept(&mut event, detail, &mut own);
+                site.ordinal = own.ordinal;
+                true
+            }
+            _ => false,
+        };
+        self.lists = event.into_lists();
+        Ok(found)
     }
 
     /// Reads a Pinpoint document; `false` if it is none.

@@ -125,7 +125,7 @@ impl Splitter {
                     b'\n' => {
                         in_string = false;
                         escape = false;
-                        self.to_top(offset + i, last);
+                        self.resume_at_top(offset + i, last);
                         self.line_start = true;
                         continue;
                     }
@@ -145,7 +145,7 @@ impl Splitter {
                 }
                 b'"' => in_string = true,
                 b'{' if self.line_start && !matches!(self.last_significant, b',' | b':' | b'[') => {
-                    self.to_top(offset + i, last);
+                    self.resume_at_top(offset + i, last);
                     self.bracket(*byte, offset + i, last);
                 }
                 b'{' | b'[' | b'}' | b']' => self.bracket(*byte, offset + i, last),
@@ -175,7 +175,7 @@ impl Splitter {
     }
 
     /// Takes what went before as cut off, and goes on at the top.
-    fn to_top(&mut self, at: usize, last: &mut Option<Cut>) {
+    fn resume_at_top(&mut self, at: usize, last: &mut Option<Cut>) {
         if self.depth > self.top() {
             self.depth = self.top();
             *last = Some(Cut { at, shape: self.shape() });

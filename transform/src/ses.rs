@@ -133,7 +133,7 @@ fn kind_of(name: &str) -> EventType {
         _ => {}
     }
     let mut letters = String::new();
-    for letter in name.chars().filter(|letter| letter.is_ascii_alphabetic()).take(32) {
+    for letter in name.chars().filter(char::is_ascii_alphabetic).take(32) {
         letters.push(letter.to_ascii_lowercase());
     }
     match letters.strip_prefix("email").unwrap_or(&letters) {
@@ -287,7 +287,7 @@ fn read_section<'a>(
                 event.processing_ms = event.read_integer(reader, path, key)?;
             }
             ("delivery", "smtpResponse") => {
-                event.read_text(reader, Col::SmtpResponse, path, key)?
+                event.read_text(reader, Col::SmtpResponse, path, key)?;
             }
             ("bounce" | "delivery" | "deliveryDelay", "reportingMTA") => {
                 event.read_text(reader, Col::ReportingMta, path, key)?;
@@ -297,7 +297,7 @@ fn read_section<'a>(
             }
             ("bounce", "bounceType") => event.read_text(reader, Col::BounceType, path, key)?,
             ("bounce", "bounceSubType") => {
-                event.read_text(reader, Col::BounceSubtype, path, key)?
+                event.read_text(reader, Col::BounceSubtype, path, key)?;
             }
             ("bounce" | "complaint", "feedbackId") => {
                 event.feedback_id = event.read_and_keep(reader, path, key)?;
@@ -312,7 +312,7 @@ fn read_section<'a>(
                 event.read_text(reader, Col::UserAgent, path, key)?;
             }
             ("open" | "click", "ipAddress") => {
-                event.read_text(reader, Col::IpAddress, path, key)?
+                event.read_text(reader, Col::IpAddress, path, key)?;
             }
             ("open" | "click", "isBotEvent") => {
                 event.bot_event = event.read_and_keep(reader, path, key)?;
