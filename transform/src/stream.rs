@@ -89,7 +89,11 @@ impl<'d> Reading<'d> {
             let good = std::str::from_utf8(good).unwrap_or_default();
             let bad = self.read_values(good, &mut arrays, &mut site, 0, Ending::Open);
             let end = self.end_of_bad_bytes(rest, bad, error.valid_up_to());
-            self.reject_at(&rest[bad..end], &mut site, "invalid UTF-8".into());
+            let reason = match end > error.valid_up_to() {
+                true => "invalid UTF-8",
+                false => "ends in the middle of a JSON value",
+            };
+            self.reject_at(&rest[bad..end], &mut site, reason.into());
             rest = &rest[end..];
         }
         let text = std::str::from_utf8(rest).unwrap_or_default();
@@ -298,12 +302,16 @@ impl<'d> Reading<'d> {
 
     /// Where the stretch with an invalid byte at `invalid` ends, that begins at `start`.
     fn end_of_bad_bytes(&mut self, bytes: &[u8], start: usize, invalid: usize) -> usize {
-        let line = end_of_line(bytes, invalid);
+        let line = end_of_line(bytes, start);
         if bytes[start] == b'{'
             && let Some(end) = self.balanced_end(bytes, start)
             && end > invalid
         {
             return if end <= line { end } else { self.next_line_beginning(bytes, line, end) };
+        }
+        if line < invalid {
+            // Not this document holds the invalid byte: it was cut off before.
+            return self.next_beginning(bytes, start, line, true);
         }
         self.next_beginning(bytes, invalid, line, true)
     }

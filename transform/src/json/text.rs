@@ -59,18 +59,74 @@ fn special_mask(lane: &[u8; LANE]) -> u32 {
 
 /// Appends what the inside of a string means. A surrogate without its partner becomes U+FFFD, as
 /// such escapes do occur and the text around them is worth keeping.
+///
+/// Documents inside SNS messages have an escape every few bytes, so what stands between two escapes
+/// is copied in whole lanes, of which only the beginning counts.
 pub(crate) fn unescape(inner: &str, out: &mut String) -> Result<()> {
     let bytes = inner.as_bytes();
+    // What is written is never longer than what is read; the last lane may reach beyond it.
+    out.reserve(bytes.len() + LANE);
     let mut done = 0;
-    while let Some(found) = memchr::memchr(b'\\', &bytes[done..]) {
-        let at = done + found;
-        out.push_str(&inner[done..at]);
-        let (meaning, length) = escape(&bytes[at..])?;
-        out.push(meaning);
-        done = at + length;
+    while let Some(lane) = bytes[done..].first_chunk::<LANE>() {
+        let plain = backslash_mask(lane).trailing_zeros() as usize;
+        let plain = plain.min(LANE);
+        // SAFETY: LANE bytes are reserved behind the end. The first `plain` bytes are whole
+        // characters: they begin at a boundary and end before an ASCII byte or, if there is no
+        // backslash in the lane, are completed by the next one before anybody looks.
+        unsafe {
+            let out = out.as_mut_vec();
+            let end = out.len();
+            std::ptr::copy_nonoverlapping(lane.as_ptr(), out.as_mut_ptr().add(end), LANE);
+            out.set_len(end + plain);
+        }
+        done += plain;
+        if plain < LANE {
+            match escape(&bytes[done..]) {
+                Ok((meaning, length)) => {
+                    out.push(meaning);
+                    done += length;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
-    out.push_str(&inner[done..]);
+    while done < bytes.len() {
+        if bytes[done] == b'\\' {
+            let (meaning, length) = escape(&bytes[done..])?;
+            out.push(meaning);
+            done += length;
+        } else {
+            // SAFETY: as above: every byte between two escapes is copied.
+            unsafe { out.as_mut_vec().push(bytes[done]) };
+            done += 1;
+        }
+    }
     Ok(())
+}
+
+#[cfg(all(target_arch = "x86_64", target_feature = "avx2"))]
+#[inline]
+fn backslash_mask(lane: &[u8; LANE]) -> u32 {
+    use std::arch::x86_64::{
+        __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8,
+    };
+    // SAFETY: AVX2 is enabled for the whole compilation (cfg above), and the unaligned load stays
+    // inside the 32 bytes of `lane`.
+    unsafe {
+        let bytes = _mm256_loadu_si256(lane.as_ptr().cast::<__m256i>());
+        let found = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'\\'.cast_signed()));
+        _mm256_movemask_epi8(found).cast_unsigned()
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_feature = "avx2")))]
+#[inline]
+fn backslash_mask(lane: &[u8; LANE]) -> u32 {
+    let mut mask = 0;
+    for (i, byte) in lane.iter().enumerate() {
+        mask |= u32::from(*byte == b'\\') << i;
+    }
+    mask
 }
 
 /// What the escape at the beginning of `bytes` means, and its length.
@@ -164,6 +220,17 @@ mod tests {
         assert_eq!(unescaped(r"a\ud83db").unwrap(), "a\u{fffd}b");
         assert_eq!(unescaped(r"\ude00\ud83d\ud83d\ude00").unwrap(), "\u{fffd}\u{fffd}😀");
         assert_eq!(unescaped(r"\ud83d\n").unwrap(), "\u{fffd}\n");
+    }
+
+    #[test]
+    fn escapes_are_found_at_every_offset() {
+        for before in 0..80 {
+            for after in [0, 1, 31, 32, 33, 70] {
+                let (before, after) = ("\u{3042}".repeat(before), "x".repeat(after));
+                let inner = format!(r#"{before}\"\u00e9\\{after}\n"#);
+                assert_eq!(unescaped(&inner).unwrap(), format!("{before}\"\u{e9}\\{after}\n"));
+            }
+        }
     }
 
     #[test]

@@ -280,3 +280,13 @@ fn text_messages_are_not_mistaken_for_mail() {
     assert_eq!(rows[0]["channel"], "sms");
     assert_eq!(rows[0]["recipient"], "+12065550101");
 }
+
+#[test]
+fn a_line_cut_inside_a_character_does_not_reach_back_to_one_cut_before_it() {
+    let good = bounce().to_string();
+    let mut text = format!("{{\"a\":{{\"b\":1,\n{good}\n").into_bytes();
+    text.extend_from_slice(b"{\"eventType\":\"\xd0\n");
+    text.extend_from_slice(good.as_bytes());
+    let decoded = decode_bytes(&text);
+    assert_eq!((decoded.counts.accepted, decoded.counts.rejected), (2, 2));
+}
