@@ -111,9 +111,23 @@ pub(crate) struct Tags<'a> {
     pub names: Vec<(Cow<'a, str>, u32, u32)>,
     /// Values of all tags, one tag after the other.
     pub values: Vec<Option<Cow<'a, str>>>,
+    /// Where the names of the event before had to go to be in order.
+    order: Vec<u32>,
+    /// Room to put names in order.
+    spare: Vec<(Cow<'a, str>, u32, u32)>,
 }
 
 impl<'a> Tags<'a> {
+    /// No tags, in the memory of these.
+    fn recycle<'b>(self) -> Tags<'b> {
+        Tags {
+            names: recycle(self.names),
+            values: recycle(self.values),
+            order: self.order,
+            spare: recycle(self.spare),
+        }
+    }
+
     /// The first value of a tag.
     pub(crate) fn first(&self, name: &str) -> Option<&Cow<'a, str>> {
         let (_, start, end) = self.names.iter().rev().find(|tag| tag.0 == name)?;
@@ -123,23 +137,43 @@ impl<'a> Tags<'a> {
     /// Puts the names in order, so that the order in the document does not matter; of equal names
     /// the last counts.
     pub(crate) fn sort(&mut self) {
-        // The first bytes decide nearly always.
-        let key = |name: &str| {
-            let mut first = [0; 16];
-            let length = name.len().min(16);
-            first[..length].copy_from_slice(&name.as_bytes()[..length]);
-            u128::from_be_bytes(first)
-        };
-        let order = |a: &str, b: &str| key(a).cmp(&key(b)).then_with(|| a.cmp(b));
-        if self.names.is_sorted_by(|a, b| order(&a.0, &b.0).is_lt()) {
+        if self.names.is_sorted_by(|a, b| by_name(&a.0, &b.0).is_lt()) {
             return;
         }
-        self.names.sort_by(|a, b| order(&a.0, &b.0));
-        // `dedup_by` keeps the first of a run and the sort is stable: turn the run around.
-        self.names.reverse();
-        self.names.dedup_by(|a, b| a.0 == b.0);
-        self.names.reverse();
+        // Events of one sender carry the same tags: mostly the order of the last one fits.
+        let fits = self.order.len() == self.names.len()
+            && self.order.is_sorted_by(|a, b| {
+                by_name(&self.names[*a as usize].0, &self.names[*b as usize].0).is_lt()
+            });
+        if !fits {
+            self.order.clear();
+            self.order.extend(0..u32::try_from(self.names.len()).unwrap_or(0));
+            let names = &self.names;
+            self.order.sort_by(|a, b| by_name(&names[*a as usize].0, &names[*b as usize].0));
+        }
+        self.spare.clear();
+        for (i, index) in self.order.iter().enumerate() {
+            let next = self.order.get(i + 1).map(|next| &self.names[*next as usize].0);
+            if next != Some(&self.names[*index as usize].0) {
+                self.spare.push(self.names[*index as usize].clone());
+            }
+        }
+        std::mem::swap(&mut self.names, &mut self.spare);
     }
+}
+
+/// The order of names. The first bytes decide nearly always.
+fn by_name(a: &str, b: &str) -> std::cmp::Ordering {
+    beginning(a).cmp(&beginning(b)).then_with(|| a.cmp(b))
+}
+
+fn beginning(name: &str) -> u128 {
+    let mut first = [0; 16];
+    match name.as_bytes().first_chunk::<16>() {
+        Some(chunk) => first = *chunk,
+        None => first[..name.len()].copy_from_slice(name.as_bytes()),
+    }
+    u128::from_be_bytes(first)
 }
 
 /// One recipient that an event names, with what it says about that one.
@@ -224,7 +258,7 @@ impl<'a> Event<'a> {
         Lists {
             destinations: recycle(self.destinations),
             named: recycle(self.named),
-            tags: Tags { names: recycle(self.tags.names), values: recycle(self.tags.values) },
+            tags: self.tags.recycle(),
             extra: recycle(self.extra),
         }
     }
@@ -243,7 +277,7 @@ impl<'a> Event<'a> {
             has_destinations: false,
             named: recycle(lists.named),
             processing_ms: None,
-            tags: Tags { names: recycle(lists.tags.names), values: recycle(lists.tags.values) },
+            tags: lists.tags.recycle(),
             extra: recycle(lists.extra),
             feedback_id: None,
             full_link: None,
