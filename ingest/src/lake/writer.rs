@@ -56,8 +56,9 @@ pub struct Committed {
 /// Adds rows to a lake: stage, stage, commit; then again. Any number of writers, in any number of
 /// processes, may be at work on one lake.
 ///
-/// Dropping a writer drops what it staged. After an error it takes no more: what it staged may be
-/// half uploaded, so it is dropped, and a new one begins where the last commit ended.
+/// Dropping a writer drops what it staged. After an error, or when a call was abandoned before it was
+/// done, it takes no more: what it staged may be half uploaded, so it is dropped, and a new one begins
+/// where the last commit ended.
 pub struct LakeWriter {
     events: Staging,
     rejects: Staging,
@@ -119,10 +120,10 @@ impl LakeWriter {
         decoded: Decoded,
         origin: Provenance<'_>,
     ) -> Result<(), LakeError> {
-        self.guard()?;
-        let result = self.try_stage(decoded, origin).await;
-        self.failed = result.is_err();
-        result
+        self.begin_change()?;
+        self.try_stage(decoded, origin).await?;
+        self.failed = false;
+        Ok(())
     }
 
     async fn try_stage(
@@ -183,10 +184,10 @@ impl LakeWriter {
         delta: PositionDelta,
         now_us: i64,
     ) -> Result<Committed, LakeError> {
-        self.guard()?;
-        let result = self.try_commit(&delta, now_us).await;
-        self.failed = result.is_err();
-        result
+        self.begin_change()?;
+        let committed = self.try_commit(&delta, now_us).await?;
+        self.failed = false;
+        Ok(committed)
     }
 
     async fn try_commit(
@@ -219,10 +220,13 @@ impl LakeWriter {
         &self.events.snapshot
     }
 
-    fn guard(&self) -> Result<(), LakeError> {
+    /// Counts as failed until the change is complete, so that a change that is abandoned half-way (its
+    /// future dropped) does as well.
+    fn begin_change(&mut self) -> Result<(), LakeError> {
         if self.failed {
             return Err(LakeError::invalid("the writer has failed before and takes no more"));
         }
+        self.failed = true;
         Ok(())
     }
 }
