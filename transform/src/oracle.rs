@@ -3,13 +3,14 @@
 //! It reads whole documents into `serde_json::Value` and shares with the fast decoder only the
 //! judging functions (addresses, timestamps, links, classes), never the reading. What it gives is a
 //! row as a map from column names to JSON values, NULL columns absent. It has no opinion on what is
-//! not valid JSON.
+//! not valid JSON, nor on objects that hold a key twice (RFC 8259 section 4).
 
 pub mod compare;
 pub mod mutate;
 mod pinpoint;
 mod row;
 mod ses;
+mod unique;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -36,6 +37,7 @@ pub struct Verdict {
 /// Reads one JSON value; `None` if the oracle has no opinion on it.
 #[must_use]
 pub fn judge(text: &str, options: &DecodeOptions) -> Option<Verdict> {
+    serde_json::from_str::<unique::Unique>(text).ok()?;
     let value: Value = serde_json::from_str(text).ok()?;
     let mut verdict = Verdict::default();
     let object = value.as_object()?;
@@ -204,6 +206,10 @@ fn payload(
 }
 
 fn stream(text: &str, options: &DecodeOptions, depth: usize, verdict: &mut Verdict) -> Option<()> {
+    let mut unique = serde_json::Deserializer::from_str(text).into_iter::<unique::Unique>();
+    if !unique.all(|value| value.is_ok()) {
+        return None;
+    }
     let values: Result<Vec<Value>, _> =
         serde_json::Deserializer::from_str(text).into_iter().collect();
     let values = values.ok()?;
