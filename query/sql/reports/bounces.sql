@@ -14,7 +14,7 @@ WITH cohort AS (
 sent AS (
     SELECT
         "group",
-        count(*) FILTER (WHERE send_seen) AS sends
+        count(*) FILTER (WHERE failed_time IS NULL) AS handed_over
     FROM cohort
     GROUP BY "group"
 ),
@@ -25,7 +25,7 @@ causes AS (
         bounce_class,
         count(*) AS bounced
     FROM cohort
-    WHERE bounce_class IS NOT NULL
+    WHERE bounce_class IS NOT NULL AND failed_time IS NULL
     GROUP BY "group", bounce_class
 )
 
@@ -34,13 +34,13 @@ SELECT
     bounce_class AS metric,
     'rate' AS kind,
     bounced AS numerator,
-    sends AS denominator,
+    handed_over AS denominator,
     CASE bounce_class
         WHEN 'suppression_echo' THEN 'not tried: the address is on a suppression list'
         WHEN 'auto_reply' THEN 'an automatic answer, no bounce'
         ELSE 'messages that bounced for this cause'
     END AS numerator_is,
-    'sends' AS denominator_is
+    'messages handed over for sending, with or without a Send event' AS denominator_is
 FROM causes
 INNER JOIN sent ON causes."group" IS NOT DISTINCT FROM sent."group"
 ORDER BY causes."group", bounce_class IN ('suppression_echo', 'auto_reply'), bounced DESC, bounce_class

@@ -2,6 +2,7 @@
 --
 -- Unit: one message to one recipient, in the period by the time it was sent. Simulator addresses of
 -- SES (…@simulator.amazonses.com) are left out. Each metric states its numerator and denominator.
+-- Rates of sends count only messages whose Send event is there: feedback notifications have none.
 -- The bounce rate that SES judges an account by counts only unverified domains over a volume that it
 -- does not publish: nobody can compute it from events, the SES-like rate here is an estimate.
 WITH cohort AS (
@@ -15,25 +16,28 @@ WITH cohort AS (
 counts AS (
     SELECT
         "group",
+        count(*) AS messages,
         count(*) FILTER (WHERE send_seen) AS sends,
         count(*) FILTER (
             WHERE send_seen AND failed_time IS NULL
             AND bounce_class IS DISTINCT FROM 'suppression_echo'
         ) AS attempted,
-        count(delivered_time) AS delivered,
-        count(*) FILTER (WHERE bounce_class = 'suppression_echo') AS echoes,
+        count(delivered_time) FILTER (WHERE send_seen) AS sent_delivered,
+        count(*) FILTER (WHERE send_seen AND bounce_class = 'suppression_echo') AS echoes,
         count(*) FILTER (WHERE failed_time IS NOT NULL) AS rejected,
         count(*) FILTER (
-            WHERE bounce_type = 'Permanent'
+            WHERE send_seen AND bounce_type = 'Permanent'
             AND (bounce_class NOT IN ('suppression_echo', 'auto_reply') OR suppression = 'Suppressed')
         ) AS hard_bounces,
         count(*) FILTER (
-            WHERE bounce_type = 'Permanent' AND bounce_class <> 'auto_reply'
+            WHERE send_seen AND bounce_type = 'Permanent' AND bounce_class <> 'auto_reply'
             AND (bounce_class <> 'suppression_echo' OR suppression <> 'OnAccountSuppressionList')
         ) AS permanent_bounces,
         count(*) FILTER (
-            WHERE bounce_type = 'Transient' AND bounce_class NOT IN ('suppression_echo', 'auto_reply')
+            WHERE send_seen AND bounce_type = 'Transient'
+            AND bounce_class NOT IN ('suppression_echo', 'auto_reply')
         ) AS transient_bounces,
+        count(delivered_time) AS delivered,
         count(*) FILTER (
             WHERE delivered_time IS NOT NULL AND bounced_time IS NOT NULL
         ) AS delivered_then_bounced,
@@ -72,38 +76,38 @@ metrics AS (
             ),
             named_struct(
                 'place', 4, 'metric', 'rejected', 'kind', 'rate',
-                'numerator', rejected, 'denominator', sends,
+                'numerator', rejected, 'denominator', messages,
                 'numerator_is', 'messages that the service refused or could not render',
-                'denominator_is', 'sends'
+                'denominator_is', 'all messages, with or without a Send event'
             ),
             named_struct(
                 'place', 5, 'metric', 'delivery rate (VDM)', 'kind', 'rate',
-                'numerator', delivered, 'denominator', sends,
-                'numerator_is', 'messages with a Delivery event',
+                'numerator', sent_delivered, 'denominator', sends,
+                'numerator_is', 'sends with a Delivery event',
                 'denominator_is', 'sends'
             ),
             named_struct(
                 'place', 6, 'metric', 'delivery rate (attempted)', 'kind', 'rate',
-                'numerator', delivered, 'denominator', attempted,
-                'numerator_is', 'messages with a Delivery event',
+                'numerator', sent_delivered, 'denominator', attempted,
+                'numerator_is', 'sends with a Delivery event',
                 'denominator_is', 'attempted'
             ),
             named_struct(
                 'place', 7, 'metric', 'hard bounce rate (SES-like)', 'kind', 'rate',
                 'numerator', hard_bounces, 'denominator', sends,
-                'numerator_is', 'permanent bounces, those of the global suppression list included, those of the account or tenant list not',
+                'numerator_is', 'sends with a permanent bounce, those of the global suppression list included, those of the account or tenant list not',
                 'denominator_is', 'sends'
             ),
             named_struct(
                 'place', 8, 'metric', 'permanent bounce rate (VDM)', 'kind', 'rate',
                 'numerator', permanent_bounces, 'denominator', sends,
-                'numerator_is', 'permanent bounces except hits of the account suppression list',
+                'numerator_is', 'sends with a permanent bounce, except hits of the account suppression list',
                 'denominator_is', 'sends'
             ),
             named_struct(
                 'place', 9, 'metric', 'transient bounce rate (VDM)', 'kind', 'rate',
                 'numerator', transient_bounces, 'denominator', sends,
-                'numerator_is', 'transient bounces, automatic answers left out',
+                'numerator_is', 'sends with a transient bounce, automatic answers left out',
                 'denominator_is', 'sends'
             ),
             named_struct(

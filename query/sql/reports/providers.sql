@@ -16,8 +16,11 @@ counts AS (
         "group",
         count(*) FILTER (WHERE send_seen) AS sends,
         count(delivered_time) AS delivered,
-        count(*) FILTER (WHERE state = 'bounced') AS bounced,
-        count(*) FILTER (WHERE delays > 0) AS delayed,
+        count(delivered_time) FILTER (WHERE send_seen) AS sent_delivered,
+        count(*) FILTER (
+            WHERE send_seen AND bounced_time IS NOT NULL AND bounce_class <> 'suppression_echo'
+        ) AS bounced,
+        count(*) FILTER (WHERE send_seen AND delays > 0) AS delayed,
         count(complained_time) FILTER (WHERE has_feedback_loop(mailbox_provider)) AS loop_complaints,
         count(delivered_time) FILTER (WHERE has_feedback_loop(mailbox_provider)) AS loop_delivered,
         count(first_human_open_time) AS human_opened,
@@ -38,20 +41,20 @@ metrics AS (
             ),
             named_struct(
                 'place', 2, 'metric', 'delivery rate', 'kind', 'rate',
-                'numerator', delivered, 'denominator', sends,
-                'numerator_is', 'messages with a Delivery event',
+                'numerator', sent_delivered, 'denominator', sends,
+                'numerator_is', 'sends with a Delivery event',
                 'denominator_is', 'sends'
             ),
             named_struct(
                 'place', 3, 'metric', 'bounce rate', 'kind', 'rate',
                 'numerator', bounced, 'denominator', sends,
-                'numerator_is', 'messages that bounced, suppression echoes and automatic answers left out',
+                'numerator_is', 'sends that bounced, suppression echoes and automatic answers left out',
                 'denominator_is', 'sends'
             ),
             named_struct(
                 'place', 4, 'metric', 'delayed', 'kind', 'rate',
                 'numerator', delayed, 'denominator', sends,
-                'numerator_is', 'messages delayed at least once',
+                'numerator_is', 'sends delayed at least once',
                 'denominator_is', 'sends'
             ),
             named_struct(

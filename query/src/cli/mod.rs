@@ -15,6 +15,7 @@ mod simulate;
 mod story;
 mod trace;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,7 +93,7 @@ impl Session {
 /// Runs the program with the process's own arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout and are no error; a closed pipe is nobody's concern.
@@ -139,6 +140,17 @@ fn run(cli: Cli) -> Result<(), CliError> {
     // A read that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
     result
+}
+
+/// The arguments of the process. One that begins with a comment of SQL is a statement, not an option:
+/// a space in front keeps the parser from taking it for one.
+fn arguments() -> impl Iterator<Item = OsString> {
+    std::env::args_os().map(|argument| match argument.to_str() {
+        Some(text) if text.starts_with("-- ") || text.starts_with("--\n") => {
+            format!(" {text}").into()
+        }
+        _ => argument,
+    })
 }
 
 /// An environment variable; empty is as good as unset.

@@ -23,7 +23,7 @@ use crate::output::{self, Format};
 Examples:
   hearback query \"SELECT event_type, count(*) FROM events GROUP BY 1 ORDER BY 2 DESC\"
   hearback query -f monthly.sql --format parquet -o monthly.parquet
-  hearback query \"SELECT tags['campaign'][1], extra->>'feedbackId' FROM events LIMIT 5\"")]
+  hearback query \"SELECT tags['campaign'][1], extra->'bounce'->>'feedbackId' FROM events WHERE event_type = 'bounce'\"")]
 pub(super) struct QueryArgs {
     /// The statement
     #[arg(conflicts_with = "file")]

@@ -76,7 +76,7 @@ pub const KEYS: &[Key] = &[
         section: "ingest",
         name: "flush_rows",
         kind: Kind::Count { least: 1, most: 1 << 32 },
-        default: || Setting::Count(2_000_000),
+        default: || Setting::Count(1_000_000),
         meaning: "rows in hand that make a commit",
     },
     Key {
@@ -99,6 +99,13 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Count { least: 1, most: 1024 },
         default: || Setting::Count(cores()),
         meaning: "threads that decode",
+    },
+    Key {
+        section: "ingest",
+        name: "dedupe_window",
+        kind: Kind::Duration { least: 0 },
+        default: || Setting::Milliseconds(3 * 86_400_000),
+        meaning: "how far back repeats have to be recognised; they are at any distance",
     },
     Key {
         section: "ingest",
