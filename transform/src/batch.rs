@@ -42,8 +42,17 @@ pub(crate) struct Batches {
     by_date: HashMap<i32, usize>,
     last: usize,
     full: Vec<Builder>,
+    /// Where rows come from, one entry for each change of it.
+    origins: Vec<RowOrigin>,
     /// How large the largest batch of the call before was.
     expected: Expected,
+}
+
+/// Where rows come from: what an [`Origin`] says of all of them.
+#[derive(Debug, PartialEq, Eq)]
+struct RowOrigin {
+    source_name: Box<str>,
+    shard: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -59,11 +68,27 @@ impl Default for Expected {
 }
 
 impl Batches {
+    /// Says where the rows from now on come from.
+    pub(crate) fn begin(&mut self, origin: &Origin<'_>) {
+        let is_same = |last: &RowOrigin| {
+            *last.source_name == *origin.source_name && last.shard.as_deref() == origin.shard
+        };
+        if !self.origins.last().is_some_and(is_same) {
+            let source_name = origin.source_name.into();
+            self.origins.push(RowOrigin { source_name, shard: origin.shard.map(Into::into) });
+        }
+    }
+
     /// Begins a row.
     pub(crate) fn row(&mut self, event_date: i32, event_time: i64, event_id: u128) -> Row<'_> {
         let index = self.builder(event_date);
         let builder = &mut self.open[index];
         let row = builder.event_ids.len();
+        // `begin` comes before every row.
+        let origin = self.origins.len() - 1;
+        if builder.origins.last().is_none_or(|(_, last)| *last != origin) {
+            builder.origins.push((row, origin));
+        }
         builder.event_ids.push(event_id);
         builder.event_times.push(event_time);
         Row { builder, row }
@@ -91,7 +116,7 @@ impl Batches {
     }
 
     /// Ends all batches.
-    pub(crate) fn finish(&mut self, origin: &Origin<'_>) -> Vec<DecodedPartition> {
+    pub(crate) fn finish(&mut self) -> Vec<DecodedPartition> {
         self.by_date.clear();
         self.last = 0;
         let mut expected = Expected::default();
@@ -103,8 +128,9 @@ impl Batches {
                     *bytes = column.bytes.len();
                 }
             }
-            partitions.push(builder.finish(origin));
+            partitions.push(builder.finish(&self.origins));
         }
+        self.origins.clear();
         self.expected = expected;
         partitions
     }
@@ -183,6 +209,8 @@ fn write_hex(id: u128, out: &mut [u8; 32]) {
 #[derive(Debug)]
 struct Builder {
     event_date: i32,
+    /// From which row on rows come from which of the origins.
+    origins: Vec<(usize, usize)>,
     event_ids: Vec<u128>,
     event_times: Vec<i64>,
     sent_time: NumberColumn<i64>,
@@ -197,6 +225,7 @@ impl Builder {
     fn new(event_date: i32, expected: Option<&Expected>) -> Self {
         let mut builder = Self {
             event_date,
+            origins: Vec::new(),
             event_ids: Vec::new(),
             event_times: Vec::new(),
             sent_time: NumberColumn::default(),
@@ -219,7 +248,7 @@ impl Builder {
         builder
     }
 
-    fn finish(mut self, origin: &Origin<'_>) -> DecodedPartition {
+    fn finish(mut self, origins: &[RowOrigin]) -> DecodedPartition {
         let rows = self.event_ids.len();
         let mut earliest = i64::MAX;
         let mut latest = i64::MIN;
@@ -249,8 +278,14 @@ impl Builder {
                     Arc::new(Int32Array::new(values.into(), nulls))
                 }
                 "tags" => Arc::new(self.tags.finish(rows, field.data_type())),
-                "source_name" => Arc::new(repeated(Some(origin.source_name), rows)),
-                "source_shard" => Arc::new(repeated(origin.shard, rows)),
+                "source_name" => {
+                    let name = |origin: usize| Some(&*origins[origin].source_name);
+                    Arc::new(repeated(&self.origins, rows, name))
+                }
+                "source_shard" => {
+                    let shard = |origin: usize| origins[origin].shard.as_deref();
+                    Arc::new(repeated(&self.origins, rows, shard))
+                }
                 name => match COLUMN_OF_NAME.get(name) {
                     Some(col) => Arc::new(self.texts[*col].finish(rows)),
                     None => arrow_array::new_null_array(field.data_type(), rows),
@@ -414,14 +449,26 @@ fn append(bytes: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// The same text in every row.
-fn repeated(text: Option<&str>, rows: usize) -> StringArray {
-    match text {
-        Some(text) if text.len().saturating_mul(rows) <= MAX_BATCH_BYTES => {
-            StringArray::from_iter_values(std::iter::repeat_n(text, rows))
+/// The same text in every row that comes from the same origin.
+fn repeated<'o>(
+    runs: &[(usize, usize)],
+    rows: usize,
+    text_of: impl Fn(usize) -> Option<&'o str>,
+) -> StringArray {
+    let mut column = TextColumn::EMPTY;
+    column.offsets.reserve(rows + 1);
+    let ends = runs.iter().skip(1).map(|(start, _)| *start).chain([rows]);
+    for ((start, origin), end) in runs.iter().zip(ends) {
+        let Some(text) = text_of(*origin) else { continue };
+        // A name so long that it does not fit is left out.
+        if column.bytes.len() + text.len().saturating_mul(end - start) > MAX_BATCH_BYTES {
+            continue;
         }
-        _ => StringArray::new_null(rows),
+        for row in *start..end {
+            column.set(row, text);
+        }
     }
+    column.finish(rows)
 }
 
 /// A column of numbers.

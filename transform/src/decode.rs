@@ -132,11 +132,29 @@ impl Decoder {
     /// Like [`decode`](Self::decode), for bytes that may begin inside an array.
     #[must_use]
     pub fn decode_shaped(&mut self, bytes: &[u8], origin: &Origin<'_>, shape: Shape) -> Decoded {
+        let (rejects, counts) = self.add(bytes, origin, shape);
+        Decoded { partitions: self.take(), rejects, counts }
+    }
+
+    /// Decodes bytes and keeps the rows, so that those of many small objects come out together:
+    /// a batch has its price, however few rows are in it.
+    pub fn add(
+        &mut self,
+        bytes: &[u8],
+        origin: &Origin<'_>,
+        shape: Shape,
+    ) -> (Vec<Reject>, Counts) {
+        self.batches.begin(origin);
         let mut reading =
             Reading::new(&self.options, &mut self.rows, &mut self.batches, bytes, origin.place);
         reading.read_source(bytes, shape);
-        let (rejects, counts) = reading.finish();
-        Decoded { partitions: self.batches.finish(origin), rejects, counts }
+        reading.finish()
+    }
+
+    /// The rows of everything that was added since the last call.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<DecodedPartition> {
+        self.batches.finish()
     }
 }
 

@@ -189,13 +189,15 @@ impl Run<'_> {
             self.uncommitted.add(&decoded.counts);
             self.so_far.records += decoded.counts.records;
             self.so_far.rows += decoded.counts.rows;
-            let provenance =
-                Provenance { source_name: name, source_shard: None, now_us: (self.clock)() };
-            self.writer.lock().await.stage(decoded, provenance).await?;
-            self.wait_no_longer_than_allowed();
+            if !decoded.partitions.is_empty() || !decoded.rejects.is_empty() {
+                let now_us = (self.clock)();
+                let provenance = Provenance { source_name: name, source_shard: None, now_us };
+                self.writer.lock().await.stage(decoded, provenance).await?;
+                self.wait_no_longer_than_allowed();
+            }
         }
         if let Some(failure) = piece.failure {
-            tracing::warn!(
+            tracing::debug!(
                 object = failure.object,
                 problem = failure.problem,
                 "source object failed"

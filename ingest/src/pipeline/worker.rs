@@ -98,7 +98,7 @@ impl Worker {
         self.send(Outcome { turn, ends_ordinal, bytes, pieces: vec![piece] });
     }
 
-    /// Reads small objects until there are rows for about one chunk.
+    /// Reads small objects until there are rows for about one chunk. Their rows come out together.
     fn read_run(
         &mut self,
         turn: Turn,
@@ -107,31 +107,19 @@ impl Worker {
     ) {
         let mut pieces = Vec::new();
         let mut bytes = 0;
-        loop {
-            if bytes >= self.intake.chunk() {
-                self.intake.give_back(turn, 1, bytes, Reading::Run { open, waiting });
-                self.send(Outcome { turn, ends_ordinal: false, bytes, pieces });
-                return;
-            }
+        while bytes < self.intake.chunk() {
             let mut object = match open.take() {
                 Some(object) => object,
-                None => match waiting.pop_front() {
-                    None => {
-                        self.finish(turn, bytes, pieces);
-                        return;
-                    }
-                    Some(Waiting::Failed(failure)) => {
+                None => match waiting.pop_front().map(|next| self.open(next)) {
+                    Some(Ok(object)) => object,
+                    Some(Err(failure)) => {
                         pieces.push(Piece { failure: Some(failure), ..Piece::default() });
                         continue;
                     }
-                    Some(Waiting::Unopened(unopened)) => {
-                        match self.intake.opener().open(unopened) {
-                            Ok(object) => Box::new(object),
-                            Err(failure) => {
-                                pieces.push(Piece { failure: Some(failure), ..Piece::default() });
-                                continue;
-                            }
-                        }
+                    None => {
+                        let pieces = self.with_rows(pieces);
+                        self.finish(turn, bytes, pieces);
+                        return;
                     }
                 },
             };
@@ -147,31 +135,69 @@ impl Worker {
             } else {
                 open = Some(object);
             }
-            self.decode(&mut piece, &name, &chunk);
+            if self.add(&mut piece, &name, &chunk).is_err() {
+                // The rows of the objects before it went down with the decoder's buffers.
+                for piece in &mut pieces {
+                    *piece = Piece { failure: piece.failure.take(), ..Piece::default() };
+                }
+            }
             pieces.push(piece);
+        }
+        let pieces = self.with_rows(pieces);
+        self.intake.give_back(turn, 1, bytes, Reading::Run { open, waiting });
+        self.send(Outcome { turn, ends_ordinal: false, bytes, pieces });
+    }
+
+    fn open(&self, waiting: Waiting) -> Result<Box<OpenObject>, ObjectFailure> {
+        match waiting {
+            Waiting::Unopened(unopened) => self.intake.opener().open(unopened).map(Box::new),
+            Waiting::Failed(failure) => Err(failure),
         }
     }
 
+    /// Puts the rows of all pieces before them: no object ends before its rows.
+    fn with_rows(&mut self, mut pieces: Vec<Piece>) -> Vec<Piece> {
+        let partitions = self.decoder.take();
+        let name = pieces.iter().find_map(|piece| piece.source_name.clone());
+        if let Some(name) = name
+            && !partitions.is_empty()
+        {
+            let decoded = Decoded { partitions, ..Decoded::default() };
+            let rows =
+                Piece { source_name: Some(name), decoded: Some(decoded), ..Piece::default() };
+            pieces.insert(0, rows);
+        }
+        pieces
+    }
+
     fn decode(&mut self, piece: &mut Piece, name: &ObjectName, chunk: &Chunk) {
+        if self.add(piece, name, chunk).is_ok()
+            && let Some(decoded) = &mut piece.decoded
+        {
+            decoded.partitions = self.decoder.take();
+        }
+    }
+
+    /// Decodes a chunk; its rows stay with the decoder.
+    fn add(&mut self, piece: &mut Piece, name: &ObjectName, chunk: &Chunk) -> Result<(), Panicked> {
+        piece.source_name = Some(Arc::clone(name));
         let bytes = self.buffer.filled();
         if bytes.is_empty() {
-            return;
+            return Ok(());
         }
-        piece.source_name = Some(Arc::clone(name));
         let shape = match chunk.kind {
             Kind::Documents(shape) => shape,
             Kind::Overlong { part } => {
                 piece.decoded = Some(overlong(bytes, chunk.offset, part));
-                return;
+                return Ok(());
             }
         };
         let origin = Origin { source_name: name, shard: None, place: Place::Offset(chunk.offset) };
         let decoder = &mut self.decoder;
-        if let Ok(decoded) =
-            catch_unwind(AssertUnwindSafe(|| decoder.decode_shaped(bytes, &origin, shape)))
-        {
-            piece.decoded = Some(decoded);
-            return;
+        let added = catch_unwind(AssertUnwindSafe(|| decoder.add(bytes, &origin, shape)));
+        if let Ok((rejects, counts)) = added {
+            piece.decoded = Some(Decoded { partitions: Vec::new(), rejects, counts });
+            return Ok(());
         }
         // The decoder's buffers are in an unknown state.
         self.decoder = Decoder::new(self.options.clone());
@@ -184,6 +210,7 @@ impl Worker {
                 bytes.len()
             ),
         });
+        Err(Panicked)
     }
 
     fn finish(&self, turn: Turn, bytes: u64, pieces: Vec<Piece>) {
@@ -204,6 +231,9 @@ fn conclude(piece: &mut Piece, object: &OpenObject, end: Option<&End>) {
         None => {}
     }
 }
+
+/// Decoding panicked; the piece says so.
+struct Panicked;
 
 /// A part of a record that nobody could hold, kept as it is.
 fn overlong(bytes: &[u8], offset: u64, part: u32) -> Decoded {
