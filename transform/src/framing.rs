@@ -22,13 +22,21 @@ use crate::json::block::{self, BLOCK, Carry};
 #[must_use]
 pub fn last_boundary(bytes: &[u8]) -> Option<usize> {
     let mut end = bytes.len();
+    // What stands behind the line end. Remembered, so that white space is looked at only once.
+    let mut after = None;
     while let Some(newline) = memchr::memrchr(b'\n', &bytes[..end]) {
-        let after = bytes[newline + 1..].iter().find(|byte| !byte.is_ascii_whitespace());
-        let before = bytes[..newline].iter().rev().find(|byte| !byte.is_ascii_whitespace());
-        if after == Some(&b'{') && before == Some(&b'}') {
-            return Some(newline + 1);
+        let line = &bytes[newline + 1..end];
+        if let Some(byte) = line.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            after = Some(*byte);
         }
         end = newline;
+        if after == Some(b'{') {
+            let before = bytes[..newline].trim_ascii_end();
+            if before.last() == Some(&b'}') {
+                return Some(newline + 1);
+            }
+            end = before.len();
+        }
     }
     None
 }

@@ -236,14 +236,14 @@ struct Gunzip {
 }
 
 enum Member {
-    Inside(GzDecoder<BufReader<io::Chain<Cursor<Vec<u8>>, Counted>>>),
+    Inside(Box<GzDecoder<BufReader<io::Chain<Cursor<Vec<u8>>, Counted>>>>),
     Between(BufReader<io::Chain<Cursor<Vec<u8>>, Counted>>),
     Over,
 }
 
 impl Gunzip {
     fn new(source: BufReader<io::Chain<Cursor<Vec<u8>>, Counted>>) -> Self {
-        Self { member: Member::Inside(GzDecoder::new(source)) }
+        Self { member: Member::Inside(Box::new(GzDecoder::new(source))) }
     }
 
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
@@ -272,7 +272,7 @@ impl Gunzip {
                             else {
                                 return Ok(0);
                             };
-                            self.member = Member::Inside(GzDecoder::new(source));
+                            self.member = Member::Inside(Box::new(GzDecoder::new(source)));
                         }
                         Some(_) => {
                             return Err(io::Error::new(

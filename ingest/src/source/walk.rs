@@ -76,12 +76,16 @@ impl Walk {
             }
         };
         for found in matches {
-            match found {
-                Ok(path) if self.is_lake(&path) => {}
-                Ok(path) => self.path(&path, visit)?,
+            let path = match found {
+                Ok(path) => path,
                 Err(error) => {
-                    visit(Listed::Failed(failure(error.path(), &error.error().to_string())))?
+                    let problem = error.error().to_string();
+                    visit(Listed::Failed(failure(error.path(), &problem)))?;
+                    continue;
                 }
+            };
+            if !self.is_lake(&path) {
+                self.path(&path, visit)?;
             }
         }
         Flow::Continue(())

@@ -200,3 +200,13 @@ fn a_quiet_stream_gives_the_documents_it_has() {
     let texts: Vec<&[u8]> = chunks.iter().map(|(_, _, chunk, _)| chunk.as_slice()).collect();
     assert_eq!(texts, [&b"  {\"first\":\"document\"}\n"[..], b"{\"a\":1}", b"\n"]);
 }
+
+#[test]
+fn white_space_without_end_does_not_take_forever() {
+    let mut bytes = b"{}".to_vec();
+    bytes.resize(8 << 20, b'\n');
+    bytes.extend_from_slice(b"]{}");
+    let begun = std::time::Instant::now();
+    assert_complete(&of(&bytes, 4 << 20, 64 << 20), &bytes);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "quadratic");
+}
