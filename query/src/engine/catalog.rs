@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::ScalarValue;
 use datafusion::datasource::ViewTable;
-use datafusion::error::Result;
+use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use hearback_ingest::lake::{ColumnStats, Lake, StatsValue, TableSnapshot};
+use hearback_ingest::lake::{ColumnStats, Lake, LakeError, StatsValue, TableSnapshot};
 use hearback_schemas::{EVENTS, REJECTS, Table};
 use tokio::sync::Mutex;
 
@@ -44,9 +44,34 @@ impl CatalogProvider for LakeCatalog {
     }
 }
 
+/// The newest snapshot of each table that was asked for, kept between the statements of an engine:
+/// bringing one up to date costs a listing, loading it anew costs the whole log.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    lake: Lake,
+    known: Mutex<HashMap<&'static str, TableSnapshot>>,
+}
+
+impl Snapshots {
+    pub(super) fn new(lake: Lake) -> Self {
+        Self { lake, known: Mutex::new(HashMap::new()) }
+    }
+
+    /// The table as it stands now.
+    async fn newest(&self, table: &'static Table) -> Result<TableSnapshot, LakeError> {
+        let known = self.known.lock().await.get(table.name).cloned();
+        let newest = match known {
+            Some(known) => self.lake.refresh(&known).await?,
+            None => self.lake.snapshot(table).await?,
+        };
+        self.known.lock().await.insert(table.name, newest.clone());
+        Ok(newest)
+    }
+}
+
 /// The tables and views of one session.
 pub(super) struct LakeSchema {
-    lake: Arc<Lake>,
+    snapshots: Arc<Snapshots>,
     store: ObjectStoreUrl,
     /// The session that plans the views; set right after the session is made around this schema.
     planning: OnceLock<PlanningState>,
@@ -63,9 +88,9 @@ impl fmt::Debug for LakeSchema {
 }
 
 impl LakeSchema {
-    pub(super) fn new(lake: Arc<Lake>) -> Result<Self> {
+    pub(super) fn new(snapshots: Arc<Snapshots>) -> DataFusionResult<Self> {
         Ok(Self {
-            lake,
+            snapshots,
             store: ObjectStoreUrl::parse(STORE_URL)?,
             planning: OnceLock::new(),
             made: Mutex::new(HashMap::new()),
@@ -77,8 +102,8 @@ impl LakeSchema {
         let _ = self.planning.set(state);
     }
 
-    async fn base_table(&self, table: &'static Table) -> Result<Arc<dyn TableProvider>> {
-        match self.lake.snapshot(table).await {
+    async fn base_table(&self, table: &'static Table) -> DataFusionResult<Arc<dyn TableProvider>> {
+        match self.snapshots.newest(table).await {
             Ok(snapshot) => {
                 let files = scan_files(&snapshot);
                 Ok(Arc::new(LakeTable::new(table, self.store.clone(), files)))
@@ -89,7 +114,7 @@ impl LakeSchema {
         }
     }
 
-    async fn view(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    async fn view(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let Some(view) = view(name) else {
             return Ok(None);
         };
@@ -109,7 +134,7 @@ impl SchemaProvider for LakeSchema {
         tables.chain(VIEWS.iter().map(|view| view.name.to_owned())).collect()
     }
 
-    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         if let Some(made) = self.made.lock().await.get(name) {
             return Ok(Some(Arc::clone(made)));
         }

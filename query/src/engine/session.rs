@@ -19,7 +19,7 @@ use futures::StreamExt;
 use hearback_ingest::lake::{Lake, LakeError};
 use url::Url;
 
-use super::catalog::{BASE_TABLES, LakeCatalog, LakeSchema, STORE_URL};
+use super::catalog::{BASE_TABLES, LakeCatalog, LakeSchema, STORE_URL, Snapshots};
 use super::error::EngineError;
 use super::functions;
 use super::views::{self, VIEWS};
@@ -35,7 +35,7 @@ pub struct EngineSettings {
 
 /// A lake that can be asked.
 pub struct Engine {
-    lake: Arc<Lake>,
+    snapshots: Arc<Snapshots>,
     runtime: Arc<RuntimeEnv>,
     settings: EngineSettings,
 }
@@ -84,7 +84,7 @@ impl Engine {
         if let Ok(url) = Url::parse(STORE_URL) {
             runtime.register_object_store(&url, Arc::clone(&lake.place().store));
         }
-        Ok(Self { lake: Arc::new(lake), runtime, settings })
+        Ok(Self { snapshots: Arc::new(Snapshots::new(lake)), runtime, settings })
     }
 
     /// Plans one statement over the newest snapshot.
@@ -111,7 +111,7 @@ impl Engine {
     }
 
     fn context(&self) -> Result<SessionContext, EngineError> {
-        let schema = LakeSchema::new(Arc::clone(&self.lake))
+        let schema = LakeSchema::new(Arc::clone(&self.snapshots))
             .map_err(|error| EngineError::running(&error))?;
         let schema = Arc::new(schema);
         let mut config = SessionConfig::new()
