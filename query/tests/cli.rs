@@ -290,7 +290,7 @@ fn every_total_of_the_demo_is_what_its_sql_counts() {
         if !sql.starts_with("SELECT ") {
             continue;
         }
-        let sql = format!("SELECT count AS n FROM ({}) AS t(count)", sql);
+        let sql = format!("SELECT count AS n FROM ({sql}) AS t(count)");
         let output = place.run(&["--lake", "hearback-demo", "query", &sql, "--format", "csv"]);
         assert_eq!(stdout(&output), format!("n\n{figure}\n"), "{sql}");
         checked += 1;

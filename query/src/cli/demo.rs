@@ -35,7 +35,7 @@ pub(super) struct DemoArgs {
     no_serve: bool,
 }
 
-pub(super) async fn run(session: &Session, args: DemoArgs) -> Result<(), CliError> {
+pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<(), CliError> {
     let lake = place(session);
     let note = |line: &str| {
         if !session.quiet {
@@ -46,7 +46,7 @@ pub(super) async fn run(session: &Session, args: DemoArgs) -> Result<(), CliErro
     // Traffic beside the lake, not in it: the lake holds tables only.
     let folder = tempfile::tempdir()
         .map_err(|error| CliError::failed("cannot make a temporary folder").because(error))?;
-    let traffic = simulated(folder.path(), &args)?;
+    let traffic = simulated(folder.path(), args)?;
 
     note(&format!("2 of 3  reading it into the lake {lake}"));
     let shown = ingest::Shown::new(session.quiet);

@@ -57,7 +57,7 @@ enum IngestFormat {
     Json,
 }
 
-pub(super) async fn run(session: &Session, args: IngestArgs) -> Result<(), CliError> {
+pub(super) async fn run(session: &Session, args: &IngestArgs) -> Result<(), CliError> {
     let mut sources = Vec::with_capacity(args.sources.len());
     for given in &args.sources {
         let source =
@@ -142,7 +142,7 @@ pub(super) fn failure(error: &IngestError) -> CliError {
                 None => error,
             }
         }
-        IngestError::Interrupted(_) => CliError::failed(sentence),
+        IngestError::Interrupted(_) => CliError::partial(sentence),
     }
 }
 

@@ -129,11 +129,11 @@ fn run(cli: Cli) -> Result<(), CliError> {
         .map_err(|error| CliError::failed("cannot start the worker threads").because(error))?;
     let result = runtime.block_on(async {
         match cli.command {
-            Command::Ingest(args) => ingest::run(&session, args).await,
-            Command::Demo(args) => demo::run(&session, args).await,
+            Command::Ingest(args) => ingest::run(&session, &args).await,
+            Command::Demo(args) => demo::run(&session, &args).await,
             Command::Query(args) => query::run(&session, args).await,
-            Command::Report(args) => report::run(&session, args).await,
-            Command::Trace(args) => trace::run(&session, args).await,
+            Command::Report(args) => report::run(&session, &args).await,
+            Command::Trace(args) => trace::run(&session, &args).await,
             Command::Simulate(_) | Command::Schema(_) | Command::Config(_) => Ok(()),
         }
     });

@@ -49,7 +49,7 @@ enum ReportFormat {
     Csv,
 }
 
-pub(super) async fn run(session: &Session, args: ReportArgs) -> Result<(), CliError> {
+pub(super) async fn run(session: &Session, args: &ReportArgs) -> Result<(), CliError> {
     let period =
         Period { since: moment(args.since.as_deref())?, until: moment(args.until.as_deref())? };
     let Some(name) = &args.name else {

@@ -34,7 +34,7 @@ enum TraceFormat {
     Csv,
 }
 
-pub(super) async fn run(session: &Session, args: TraceArgs) -> Result<(), CliError> {
+pub(super) async fn run(session: &Session, args: &TraceArgs) -> Result<(), CliError> {
     let engine = session.engine().await?;
     let format = match args.format {
         TraceFormat::Table => Format::Table,

@@ -44,7 +44,7 @@ impl TextTable {
 
     /// Adds a row; control characters in it are made visible.
     pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells.iter().map(|cell| visible(cell)).collect());
+        self.rows.push(cells.into_iter().map(|cell| visible(&cell)).collect());
     }
 
     /// The table as text, each line ended.
