@@ -201,7 +201,7 @@ def main():
         source = args.source or os.path.join(folder, "events.json")
         if not args.source:
             subprocess.run([args.binary, "simulate", "--messages", str(args.messages), "--seed", "1",
-                            "--envelope", "ses", "-o", source], check=True)
+                            "--plain", "-o", source], check=True)
         if args.only != "queries":
             compare_conversion(args, source, folder)
         if args.only != "conversion":

@@ -15,8 +15,7 @@ pub fn ses_lines(hearback: &Hearback, messages: u32, seed: u32) -> Vec<String> {
         &messages.to_string(),
         "--seed",
         &seed.to_string(),
-        "--envelope",
-        "ses",
+        "--plain",
     ]);
     assert_eq!(outcome.code, 0, "{outcome:?}");
     outcome.stdout.lines().map(str::to_owned).collect()
