@@ -17,9 +17,9 @@ Prints tables of medians and ratios; ratios within one run are what counts on a 
 
 import argparse
 import glob
-import json
 import os
-import resource
+import pty
+import re
 import shutil
 import statistics
 import subprocess
@@ -150,14 +150,31 @@ def compare_conversion(args, source, folder):
               f"| {seconds / own[0]:.2f} | {own[1] / memory:.2f} |")
 
 
-def hearback_query_seconds(args, lake, sql):
-    """Runs the statement `rounds` times within one process; the process reports its own times."""
-    out = subprocess.run([args.binary, "--lake", lake, "query", "--repeat", str(args.rounds), "--format", "json", sql],
-                         capture_output=True, text=True)
-    if out.returncode != 0:
-        sys.exit(out.stderr)
-    times = [float(line.split()[1]) / 1000 for line in out.stderr.splitlines() if line.startswith("elapsed_ms ")]
-    return min(times), json.loads(out.stdout)
+class Shell:
+    """hearback's interactive shell on a pseudo-terminal, as a person would use it."""
+
+    def __init__(self, binary, lake):
+        self.process, self.terminal = pty.fork()
+        if self.process == 0:
+            os.environ.update(TERM="dumb", HOME=tempfile.mkdtemp(prefix="hearback-bench-home-"))
+            os.execv(binary, [binary, "--lake", lake, "query", "--format", "csv"])
+        self.ask("\\timing", b"timing is on")
+
+    def ask(self, line, until):
+        os.write(self.terminal, line.encode() + b"\n")
+        seen = b""
+        while until not in seen.replace(b"\r", b""):
+            seen += os.read(self.terminal, 1 << 16)
+        return seen.decode(errors="replace").replace("\r", "")
+
+    def best(self, sql, rounds):
+        """The shortest of `rounds` times in seconds, after one to warm up, and the number of rows."""
+        times, rows = [], 0
+        for _ in range(rounds + 1):
+            text = self.ask(sql + ";", b" ms\n")
+            times.append(float(re.search(r"([0-9.]+) ms\n", text).group(1)) / 1000)
+            rows = text.split(" ms\n")[0].split(sql + ";")[-1].strip().count("\n") - 1
+        return min(times[1:]), rows
 
 
 def compare_queries(args, lake):
@@ -172,17 +189,18 @@ def compare_queries(args, lake):
     print("| question | hearback ms | duckdb ms | hearback / duckdb |")
     print("|---|---|---|---|")
     product = 1.0
+    shell = Shell(args.binary, lake)
     for name, sql in QUERIES.items():
         sql = sql.format(recipient=recipient)
-        own, rows = hearback_query_seconds(args, lake, sql)
+        own, rows = shell.best(sql, args.rounds)
         theirs_sql = sql.replace("approx_percentile_cont(", "approx_quantile(")
         best, count = float("inf"), 0
         for _ in range(args.rounds + 1):
             start = time.perf_counter()
             count = len(db.execute(theirs_sql).fetchall())
             best = min(best, time.perf_counter() - start)
-        if count != len(rows):
-            sys.exit(f"{name}: {len(rows)} rows here, {count} in DuckDB")
+        if count != rows:
+            sys.exit(f"{name}: {rows} rows here, {count} in DuckDB")
         product *= own / best
         print(f"| {name} | {own * 1000:.1f} | {best * 1000:.1f} | {own / best:.2f} |")
     print(f"| geometric mean | | | {product ** (1 / len(QUERIES)):.2f} |")

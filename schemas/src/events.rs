@@ -37,7 +37,11 @@ const COLUMNS: &[Column] = &[
         "UTC day of event_time; 1970-01-01 when event_time cannot be right (before 2009, or more than two days after it was read)",
     ),
     Column::required("ingest_time", Timestamp, "when hearback committed the row"),
-    Column::required("source", String, "service whose format the event came in: ses, pinpoint, end_user_messaging"),
+    Column::required(
+        "source",
+        String,
+        "service whose format the event came in: ses, pinpoint, end_user_messaging",
+    ),
     Column::optional("channel", String, "email, sms, push, voice"),
     Column::optional("account_id", String, "12-digit AWS account of the sender"),
     Column::optional("region", String, "AWS Region of the sender, such as eu-west-1"),

@@ -11,6 +11,7 @@ use std::io::Read as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hearback_schemas::Source;
+use prost::bytes::Bytes;
 
 use crate::event::Event;
 use crate::json::Result;
@@ -431,7 +432,8 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Opens a record in base64, which may be compressed besides (CloudWatch Logs).
+    /// Opens a record in base64, which may be compressed (CloudWatch Logs) or an aggregate of
+    /// several (Kinesis Producer Library).
     fn open_encoded(&mut self, encoded: &str, site: &mut Site<'_>, depth: usize) {
         let Ok(mut bytes) = STANDARD.decode(encoded.trim_ascii()) else {
             self.reject(site, encoded.as_bytes(), "not valid base64".into());
@@ -447,7 +449,19 @@ impl Reading<'_> {
             }
             bytes = unpacked;
         }
-        match simdutf8::basic::from_utf8(&bytes) {
+        let bytes = Bytes::from(bytes);
+        // What only begins like an aggregate is one plain record.
+        let Some(user_records) = kpl::deaggregate(&bytes) else {
+            self.open_bytes(&bytes, encoded, site, depth);
+            return;
+        };
+        for user_record in user_records {
+            self.open_bytes(&user_record.data, encoded, site, depth);
+        }
+    }
+
+    fn open_bytes(&mut self, bytes: &[u8], encoded: &str, site: &mut Site<'_>, depth: usize) {
+        match simdutf8::basic::from_utf8(bytes) {
             Ok(text) => self.read_payload(text, site, depth + 1),
             Err(_) => self.reject(site, encoded.as_bytes(), "invalid UTF-8".into()),
         }

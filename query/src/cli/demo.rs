@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hearback_ingest::simulate::{self, Scenario};
 use hearback_ingest::{CancelFlag, SourceSpec};
 
@@ -30,9 +30,20 @@ pub(super) struct DemoArgs {
     /// Seed of everything random
     #[arg(long, value_name = "S", default_value_t = 42)]
     seed: u64,
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = DemoFormat::Text)]
+    format: DemoFormat,
     /// End after the report instead of serving the console
     #[arg(long)]
     no_serve: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DemoFormat {
+    /// For people
+    Text,
+    /// One JSON document: every figure with the SQL that gives it
+    Json,
 }
 
 pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<(), CliError> {
@@ -58,19 +69,20 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<(), CliErr
 
     note("3 of 3  asking the lake");
     let engine = session.engine_at(&lake).await?;
-    print(&story::tell(&engine, &lake, &summary.report).await?)?;
+    match args.format {
+        DemoFormat::Text => print(&story::tell(&engine, &lake, &summary.report).await?)?,
+        DemoFormat::Json => print(&story::document(&engine, &lake).await?)?,
+    }
     // The console that --no-serve declines is not part of this version: both ways end here.
     let _ = args.no_serve;
     Ok(())
 }
 
-/// The lake of the demo: the one that the command line or the environment names, else its own. A
-/// lake in a configuration file is somebody's real one, and is left alone.
+/// The lake of the demo: the one that the command line names, else its own. A lake in the environment
+/// or in a configuration file is somebody's real one, and is left alone.
 fn place(session: &Session) -> String {
     match session.config.entries().first() {
-        Some(lake) if matches!(lake.origin, Origin::Flag(_) | Origin::Environment(_)) => {
-            session.config.lake().to_owned()
-        }
+        Some(lake) if matches!(lake.origin, Origin::Flag(_)) => session.config.lake().to_owned(),
         _ => LAKE.to_owned(),
     }
 }

@@ -4,6 +4,7 @@
 
 use arrow_array::RecordBatch;
 use hearback_ingest::IngestReport;
+use serde_json::{Value, json};
 
 use super::CliError;
 use crate::engine::Engine;
@@ -112,6 +113,36 @@ pub(super) async fn tell(
     Ok(text)
 }
 
+/// The story's figures for programs: each with the statement that gives its value.
+pub(super) async fn document(engine: &Engine, lake: &str) -> Result<String, CliError> {
+    let mut entries = Vec::new();
+    for question in TOTALS {
+        let value: Value = serde_json::from_str(&scalar(engine, question.sql).await?)
+            .map_err(|error| CliError::failed("a count is not a number").because(error))?;
+        entries.push(json!({"what": question.words, "value": value, "sql": question.sql}));
+    }
+    let statement = statement("deliverability")?;
+    let deliverability = figures(engine, "deliverability").await?;
+    for (metric, words) in HEADLINES {
+        let Some(figure) = named(&deliverability, metric) else { continue };
+        let counts = [
+            ("numerator", &figure.numerator_is, figure.numerator),
+            ("denominator", &figure.denominator_is, Some(figure.denominator)),
+        ];
+        for (column, counted, value) in counts {
+            entries.push(json!({
+                "what": counted,
+                "metric": metric,
+                "meaning": words,
+                "part": column,
+                "value": value,
+                "sql": format!("SELECT {column} FROM (\n{statement}\n) AS report WHERE metric = '{metric}'"),
+            }));
+        }
+    }
+    Ok(format!("{:#}\n", json!({"lake": lake, "figures": entries})))
+}
+
 /// A few sentences on what stands out, each with its figures and where they come from.
 fn remarks(deliverability: &Figures, providers: &Figures, bounces: &Figures) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -195,11 +226,13 @@ fn largest<'a>(figures: &'a Figures, metric: &str) -> Option<&'a Figure> {
 }
 
 async fn figures(engine: &Engine, name: &str) -> Result<Figures, CliError> {
-    let sql = report::report(name).and_then(|report| report.statement(None, &Period::default()));
-    match sql {
-        Some(sql) => super::report::figures(engine, &sql).await,
-        None => Err(CliError::failed(format!("there is no report {name}"))),
-    }
+    super::report::figures(engine, &statement(name)?).await
+}
+
+fn statement(name: &str) -> Result<String, CliError> {
+    report::report(name)
+        .and_then(|report| report.statement(None, &Period::default()))
+        .ok_or_else(|| CliError::failed(format!("there is no report {name}")))
 }
 
 async fn scalar(engine: &Engine, sql: &str) -> Result<String, CliError> {

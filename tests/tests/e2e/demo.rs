@@ -6,7 +6,16 @@ use serde_json::Value;
 #[test]
 fn every_figure_of_the_demo_is_what_its_sql_says() {
     let hearback = Hearback::new();
-    let outcome = hearback.run(["demo", "--no-serve", "--messages", "5000", "--format", "json"]);
+    let outcome = hearback.run([
+        "--lake",
+        hearback.lake(),
+        "demo",
+        "--no-serve",
+        "--messages",
+        "5000",
+        "--format",
+        "json",
+    ]);
     assert_eq!(outcome.code, 0, "{outcome:?}");
     let figures = outcome.json()["figures"].as_array().cloned().unwrap_or_default();
     assert!(figures.len() >= 8, "{outcome:?}");
@@ -27,6 +36,8 @@ fn the_demo_can_be_run_twice_and_prints_the_same_story() {
     let hearback = Hearback::new();
     let first = hearback.run(["demo", "--no-serve", "--messages", "1000"]);
     assert_eq!(first.code, 0, "{first:?}");
+    assert!(hearback.folder().join("hearback-demo/events").exists(), "a lake of its own");
+    assert!(!hearback.folder().join("lake").exists(), "the lake of HEARBACK_LAKE is left alone");
     let second = hearback.run(["demo", "--no-serve", "--messages", "1000"]);
     assert_eq!(second.code, 0, "{second:?}");
     let figures = |text: &str| -> Vec<String> {

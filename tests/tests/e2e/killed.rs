@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hearback_tests::Hearback;
 
-use crate::traffic::{Dice, EVENTS_AS_SUCH};
+use crate::traffic::{Dice, events_as_such};
 
 #[test]
 fn killed_at_random_moments_and_run_again_adds_each_event_once() {
@@ -16,7 +16,7 @@ fn killed_at_random_moments_and_run_again_adds_each_event_once() {
     let started = std::time::Instant::now();
     reference.ingest(&[&source]);
     let whole = started.elapsed();
-    let expected = reference.run(["query", EVENTS_AS_SUCH, "--format", "ndjson"]).stdout;
+    let expected = events_as_such(&reference);
     let rejects = reference.number("SELECT count(*) FROM rejects");
 
     let hearback = Hearback::new();
@@ -42,7 +42,7 @@ fn killed_at_random_moments_and_run_again_adds_each_event_once() {
         }
     }
     hearback.ingest(&[&source]);
-    let actual = hearback.run(["query", EVENTS_AS_SUCH, "--format", "ndjson"]).stdout;
+    let actual = events_as_such(&hearback);
     assert!(actual == expected, "the rows differ after the kills");
     assert_eq!(hearback.number("SELECT count(*) FROM rejects"), rejects);
 }

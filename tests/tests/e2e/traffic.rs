@@ -3,9 +3,23 @@
 use hearback_tests::Hearback;
 use serde_json::{Value, json};
 
-/// All columns that are a function of the event, none that tells where it was read.
-pub const EVENTS_AS_SUCH: &str = "SELECT * EXCEPT (ingest_time, source_name, source_shard, source_sequence) \
-     FROM events ORDER BY event_id";
+/// The rows of `events`, one JSON object a line, without what tells where and when they were read.
+pub fn events_as_such(hearback: &Hearback) -> String {
+    let outcome =
+        hearback.run(["query", "SELECT * FROM events ORDER BY event_id", "--format", "ndjson"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let mut rows = String::new();
+    for line in outcome.stdout.lines() {
+        let mut row: Value = serde_json::from_str(line).expect("a row is JSON");
+        let columns = row.as_object_mut().expect("a row is an object");
+        for column in ["ingest_time", "source_name", "source_shard", "source_sequence"] {
+            columns.remove(column).unwrap_or_else(|| panic!("no column {column}: {line}"));
+        }
+        rows.push_str(&row.to_string());
+        rows.push('\n');
+    }
+    rows
+}
 
 /// Raw SES events, one a line, as the simulator writes them.
 pub fn ses_lines(hearback: &Hearback, messages: u32, seed: u32) -> Vec<String> {
