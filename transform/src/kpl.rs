@@ -87,8 +87,18 @@ mod wire {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// An aggregate of these payloads, each under the same partition key.
+    pub(crate) fn aggregate_of(payloads: &[&[u8]]) -> Vec<u8> {
+        let record = |payload: &&[u8]| wire::Record {
+            partition_key_index: 0,
+            explicit_hash_key_index: None,
+            data: Bytes::copy_from_slice(payload),
+        };
+        aggregate(payloads.iter().map(record).collect())
+    }
 
     fn aggregate(records: Vec<wire::Record>) -> Vec<u8> {
         let message = wire::AggregatedRecord {

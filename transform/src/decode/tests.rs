@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod aggregates;
 mod golden;
 mod peers;
 
