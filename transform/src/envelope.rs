@@ -16,6 +16,7 @@ use prost::bytes::Bytes;
 use crate::event::Event;
 use crate::json::Result;
 use crate::json::reader::{Field, Reader};
+use crate::kpl;
 use crate::pinpoint::Pinpoint;
 use crate::ses::{self, Ses};
 use crate::stream::{Reading, Site};

@@ -268,10 +268,7 @@ impl Staging {
             .collect();
         // Staged rows of the undated partition are looked at too, for rows of any other.
         let undated = Some(UNDATED_EVENT_DATE);
-        let mut staged = match self.partitions.remove(&rows.partition) {
-            Some(partition) => partition,
-            None => StagedPartition::default(),
-        };
+        let mut staged = self.partitions.remove(&rows.partition).unwrap_or_default();
         let staged_undated = self.partitions.get(&undated).map(|partition| &partition.ids);
         let staged_undated =
             staged_undated.filter(|ids| rows.partition.is_some() && !ids.is_empty());

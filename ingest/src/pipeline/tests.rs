@@ -111,7 +111,7 @@ impl Bench {
                 let array = batch.column_by_name(column).expect("the column");
                 match array.as_binary_opt::<i32>() {
                     Some(array) => {
-                        values.extend(array.iter().map(|value| value.expect("not null").to_vec()))
+                        values.extend(array.iter().map(|value| value.expect("not null").to_vec()));
                     }
                     None => values.extend(
                         array
@@ -348,7 +348,7 @@ async fn a_folder_without_permission_is_named_and_the_rest_is_read() {
     bench.put("a", documents(0..10, "\n"));
     bench.put("closed/b", documents(10..20, "\n"));
     let closed = bench.path("closed");
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).expect("permissions");
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).expect("permissions");
     let is_root = std::fs::read_dir(&closed).is_ok();
     let result = bench.ingest().await;
     std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o755)).expect("permissions");

@@ -244,7 +244,7 @@ mod tests {
             let flow = bucket.list(prefix, &runtime, &mut |listed| {
                 match listed {
                     Listed::Object(object) => {
-                        keys.push(object.name.trim_start_matches("s3://acme/").to_owned())
+                        keys.push(object.name.trim_start_matches("s3://acme/").to_owned());
                     }
                     Listed::Failed(failure) => keys.push(format!("! {failure}")),
                 }

@@ -109,7 +109,7 @@ enum Decoding {
     },
     Plain(io::Chain<Cursor<Vec<u8>>, Counted>),
     Gzip(Box<Gunzip>),
-    Zstd(zstd::Decoder<'static, BufReader<io::Chain<Cursor<Vec<u8>>, Counted>>>),
+    Zstd(zstd::Decoder<'static, Compressed>),
     /// Ended, well or badly.
     Over,
 }
@@ -230,19 +230,22 @@ impl Content {
     }
 }
 
+/// Compressed bytes: those that were looked at to tell the format, then the rest.
+type Compressed = BufReader<io::Chain<Cursor<Vec<u8>>, Counted>>;
+
 /// gzip members, one after the other (RFC 1952 section 2.2: a file is a series of members).
 struct Gunzip {
     member: Member,
 }
 
 enum Member {
-    Inside(Box<GzDecoder<BufReader<io::Chain<Cursor<Vec<u8>>, Counted>>>>),
-    Between(BufReader<io::Chain<Cursor<Vec<u8>>, Counted>>),
+    Inside(Box<GzDecoder<Compressed>>),
+    Between(Compressed),
     Over,
 }
 
 impl Gunzip {
-    fn new(source: BufReader<io::Chain<Cursor<Vec<u8>>, Counted>>) -> Self {
+    fn new(source: Compressed) -> Self {
         Self { member: Member::Inside(Box::new(GzDecoder::new(source))) }
     }
 

@@ -62,13 +62,13 @@ impl EngineError {
             .map(|span| format!("line {}, column {}: ", span.start.line, span.start.column))
             .unwrap_or_default();
         let root = error.find_root();
-        if let DataFusionError::SchemaError(schema, _) = root {
-            if let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref() {
-                return Self::Statement {
-                    message: format!("{position}there is no column {}", field.quoted_flat_name()),
-                    hint: column_hint(field, valid_fields),
-                };
-            }
+        if let DataFusionError::SchemaError(schema, _) = root
+            && let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref()
+        {
+            return Self::Statement {
+                message: format!("{position}there is no column {}", field.quoted_flat_name()),
+                hint: column_hint(field, valid_fields),
+            };
         }
         let message = sentence(root);
         if let Some(name) = missing_table(&message) {

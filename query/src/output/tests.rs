@@ -30,8 +30,8 @@ fn written(format: Format, batch: &RecordBatch) -> Vec<u8> {
         writer(format, &batch.schema(), Box::new(sink.clone()), true).expect("a writer");
     writer.write(batch).expect("rows");
     writer.finish().expect("the end");
-    let bytes = sink.0.lock().expect("one thread").clone();
-    bytes
+    drop(writer);
+    std::mem::take(&mut *sink.0.lock().expect("one thread"))
 }
 
 fn text(format: Format, batch: &RecordBatch) -> String {

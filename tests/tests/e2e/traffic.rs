@@ -4,7 +4,7 @@ use hearback_tests::Hearback;
 use serde_json::{Value, json};
 
 /// The rows of `events`, one JSON object a line, without what tells where and when they were read.
-pub fn events_as_such(hearback: &Hearback) -> String {
+pub(crate) fn events_as_such(hearback: &Hearback) -> String {
     let outcome =
         hearback.run(["query", "SELECT * FROM events ORDER BY event_id", "--format", "ndjson"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
@@ -22,7 +22,7 @@ pub fn events_as_such(hearback: &Hearback) -> String {
 }
 
 /// Raw SES events, one a line, as the simulator writes them.
-pub fn ses_lines(hearback: &Hearback, messages: u32, seed: u32) -> Vec<String> {
+pub(crate) fn ses_lines(hearback: &Hearback, messages: u32, seed: u32) -> Vec<String> {
     let outcome = hearback.run([
         "simulate",
         "--messages",
@@ -36,7 +36,7 @@ pub fn ses_lines(hearback: &Hearback, messages: u32, seed: u32) -> Vec<String> {
 }
 
 /// Every way in which one SES event can be wrapped on its journey.
-pub const ENVELOPES: [fn(&str) -> String; 8] = [
+pub(crate) const ENVELOPES: [fn(&str) -> String; 8] = [
     raw,
     event_bridge,
     sns,
@@ -148,7 +148,7 @@ fn array_of_one(event: &str) -> String {
 }
 
 /// Standard base64 (RFC 4648) with padding.
-pub fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
@@ -168,14 +168,14 @@ pub fn base64(bytes: &[u8]) -> String {
 }
 
 /// A small deterministic generator for shuffling (xorshift64*).
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -183,7 +183,7 @@ impl Dice {
         usize::try_from(roll).expect("31 bits fit") % bound
     }
 
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for index in (1..items.len()).rev() {
             items.swap(index, self.below(index + 1));
         }

@@ -180,7 +180,7 @@ async fn a_snapshot_that_is_brought_up_to_date_equals_one_that_is_loaded() {
         kept = lake.refresh(&kept).await.expect("a snapshot");
         let loaded = lake.snapshot(&EVENTS).await.expect("a snapshot");
         assert_eq!(kept.version, loaded.version);
-        let describe = |snapshot: &crate::lake::TableSnapshot| {
+        let describe = |snapshot: &TableSnapshot| {
             let mut files: Vec<String> = snapshot
                 .files
                 .iter()
