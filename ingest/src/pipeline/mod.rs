@@ -2,7 +2,7 @@
 //! on all cores, and committing rows together with the objects they came from.
 //!
 //! One thread lists, worker threads read, decompress and decode chunks, and the task that called
-//! [`run`] takes what they decoded in the order of the listing and stages it in the lake's writer.
+//! [`run()`] takes what they decoded in the order of the listing and stages it in the lake's writer.
 //!
 //! Invariants:
 //! - The result is the same with any number of threads.
