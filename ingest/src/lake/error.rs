@@ -96,11 +96,13 @@ impl LakeError {
     }
 
     /// Something under the lake that cannot be right.
+    #[expect(clippy::needless_pass_by_value, reason = "given to map_err, which passes by value")]
     pub(crate) fn damaged(path: impl ToString, reason: impl ToString) -> Self {
         Self::Damaged { path: path.to_string(), reason: reason.to_string() }
     }
 
     /// Rows or settings that cannot be encoded.
+    #[expect(clippy::needless_pass_by_value, reason = "given to map_err, which passes by value")]
     pub(crate) fn invalid(reason: impl ToString) -> Self {
         Self::Invalid { reason: reason.to_string() }
     }

@@ -203,8 +203,7 @@ fn what_does_not_exist_is_bad_usage_and_says_so() {
     assert!(!missing.stderr.contains("panicked"), "{missing:?}");
 }
 
-/// A full disk is simulated by a small tmpfs where mounting is allowed, and by a limit on the size
-/// of files elsewhere.
+/// A limit on the size of files stands for the full disk: writing fails in the middle of a data file.
 #[test]
 fn a_full_disk_is_one_clear_line_and_leaves_nothing_half_visible() {
     let hearback = Hearback::new();

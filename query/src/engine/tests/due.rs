@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{TestLake, bounce, complaint, delivery, open, send, ses};
 use crate::engine::VIEWS;
 
+#[expect(clippy::needless_pass_by_value, reason = "called with json! literals")]
 fn pinpoint(event_type: &str, attributes: Value, facets: Value) -> Value {
     json!({
         "event_type": event_type,
