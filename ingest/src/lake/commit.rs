@@ -38,11 +38,31 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Committed files that are compared at once.
 const COMPARISONS: usize = 4;
 
-/// The position that is committed with the rows.
-pub(crate) struct Advance<'a> {
-    pub(crate) stream: &'a str,
-    pub(crate) positions: &'a mut ObjectPositions,
-    pub(crate) delta: &'a PositionDelta,
+/// What is moved on in the same version as the rows.
+pub(crate) enum Advance<'a> {
+    /// The position of a stream of objects.
+    Stream { stream: &'a str, positions: &'a mut ObjectPositions, delta: &'a PositionDelta },
+    /// A counter that whoever moved it last may move again, and nobody else.
+    Fence(&'a mut Fence),
+}
+
+/// A counter by which one of several writers holds something.
+#[derive(Clone, Debug)]
+pub(crate) struct Fence {
+    /// Name of the Delta `txn` that counts.
+    pub(crate) name: String,
+    /// The count as this writer knows it; None if it has never been moved.
+    pub(crate) held: Option<i64>,
+}
+
+impl Advance<'_> {
+    /// Name of the Delta `txn` that records it.
+    fn application(&self) -> &str {
+        match self {
+            Self::Stream { stream, .. } => stream,
+            Self::Fence(fence) => &fence.name,
+        }
+    }
 }
 
 /// What a commit did.
@@ -69,7 +89,7 @@ impl Staging {
             return Ok(TableCommit { duplicates, ..Default::default() });
         }
         let applications: Vec<String> =
-            advance.iter().map(|advance| advance.stream.to_owned()).collect();
+            advance.iter().map(|advance| advance.application().to_owned()).collect();
         let applications: Vec<&str> = applications.iter().map(String::as_str).collect();
         let mut compared = HashSet::new();
         let mut lost = 0;
@@ -92,7 +112,7 @@ impl Staging {
             let mut transaction = None;
             if let Some(advance) = &mut advance {
                 let epoch = self.claim_epoch(advance, &attempt).await?;
-                transaction = Some((advance.stream, epoch));
+                transaction = Some((advance.application(), epoch));
             }
             let rows: u64 = self.staged_files().map(|file| file.rows).sum();
             let note = match transaction {
@@ -133,16 +153,23 @@ impl Staging {
         advance: &mut Advance<'_>,
         attempt: &str,
     ) -> Result<i64, LakeError> {
-        let recorded = self.snapshot.transaction(advance.stream);
-        if recorded != advance.positions.epoch() && advance.delta.lost_race() == LostRace::Fence {
-            return Err(LakeError::Fenced {
-                stream: advance.stream.to_owned(),
-                by: recorded.unwrap_or_default(),
-            });
+        let recorded = self.snapshot.transaction(advance.application());
+        let fenced = |name: &str| LakeError::Fenced {
+            stream: name.to_owned(),
+            by: recorded.unwrap_or_default(),
+        };
+        match advance {
+            Advance::Fence(fence) if recorded != fence.held => Err(fenced(&fence.name)),
+            Advance::Fence(_) => Ok(recorded.map_or(1, |epoch| epoch + 1)),
+            Advance::Stream { stream, positions, delta } => {
+                if recorded != positions.epoch() && delta.lost_race() == LostRace::Fence {
+                    return Err(fenced(stream));
+                }
+                positions.move_to(recorded).await?;
+                let PositionDelta::Objects(objects) = delta;
+                positions.claim(objects, attempt).await
+            }
         }
-        advance.positions.move_to(recorded).await?;
-        let PositionDelta::Objects(objects) = advance.delta;
-        advance.positions.claim(objects, attempt).await
     }
 
     /// Takes the commit over into what is known, without reading it back.
@@ -165,13 +192,17 @@ impl Staging {
         snapshot.version = Some(version);
         self.set_snapshot(snapshot);
         self.committed();
-        if let (Some(advance), Some((_, epoch))) = (advance, transaction) {
-            let PositionDelta::Objects(objects) = advance.delta;
-            // The commit stands whatever happens now; positions that cannot be read back are read
-            // again at the next commit, because their epoch will not match.
-            if let Err(error) = advance.positions.committed(epoch, objects).await {
-                tracing::warn!(%error, "positions could not be read back after a commit");
+        match (advance, transaction) {
+            (Some(Advance::Fence(fence)), Some((_, epoch))) => fence.held = Some(epoch),
+            (Some(Advance::Stream { positions, delta, .. }), Some((_, epoch))) => {
+                let PositionDelta::Objects(objects) = delta;
+                // The commit stands whatever happens now; positions that cannot be read back are
+                // read again at the next commit, because their epoch will not match.
+                if let Err(error) = positions.committed(epoch, objects).await {
+                    tracing::warn!(%error, "positions could not be read back after a commit");
+                }
             }
+            _ => {}
         }
         self.write_checkpoint(version).await;
         Ok(TableCommit { rows, duplicates, version: Some(version) })

@@ -33,10 +33,10 @@ pub enum LakeError {
         /// What was being done.
         action: String,
     },
-    /// Another writer holds the stream: stop, or start again from its position.
-    #[error("another writer took over the stream {stream} (epoch {by})")]
+    /// Another writer holds the stream or ledger: stop, or start again from where it is.
+    #[error("another writer took over {stream} (epoch {by})")]
     Fenced {
-        /// Name of the stream.
+        /// Name of the stream, or of what the fence of a ledger guards.
         stream: String,
         /// Epoch of the other writer.
         by: i64,

@@ -1,6 +1,7 @@
 //! The lake: Delta tables in one folder or bucket, and the only code that writes to them.
 //!
 //! - [`Lake`] is the place; [`TableSnapshot`] is one table at one version, for readers.
+//! - [`LedgerWriter`] adds rows to the ledgers.
 //! - [`LakeWriter`] adds rows: it stages them, keeps out what is there already, and commits rows and
 //!   positions together.
 //!
@@ -11,6 +12,7 @@ mod commit;
 mod encode;
 mod error;
 mod known_ids;
+mod ledger;
 mod log;
 mod positions;
 mod read_ids;
@@ -24,6 +26,7 @@ mod writer;
 use hearback_schemas::{TABLES, Table};
 
 pub use error::LakeError;
+pub use ledger::LedgerWriter;
 pub use positions::{LostRace, ObjectId, PositionDelta};
 pub use settings::WriteSettings;
 pub use snapshot::{DataFile, TableSnapshot};

@@ -12,7 +12,7 @@ use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use hearback_schemas::{EVENTS, Table, UNDATED_EVENT_DATE};
+use hearback_schemas::{Table, UNDATED_EVENT_DATE};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use uuid::Uuid;
@@ -123,6 +123,13 @@ impl Names {
     }
 }
 
+/// The column by whose statistics files are passed over, where copies agree on it. Garbage may come
+/// again at any time, so `rejects` has none.
+fn time_column(table: &Table) -> Option<&'static str> {
+    let names = ["event_time", "changed_time"];
+    table.columns.iter().map(|column| column.name).find(|name| names.contains(name))
+}
+
 impl StagedPartition {
     /// Whether a committed file was left to the commit when rows were staged.
     pub(crate) fn has_deferred(&self, file: &Path) -> bool {
@@ -139,7 +146,6 @@ impl Staging {
         run: Uuid,
     ) -> Self {
         let table = log.table;
-        let is_events = table.name == EVENTS.name;
         let mut staging = Self {
             names: Names::new(run, table),
             schema: table.file_schema(),
@@ -149,8 +155,8 @@ impl Staging {
             known: KnownIds::new(dedupe_memory),
             settings,
             duplicates: 0,
-            id_column: if is_events { "event_id" } else { "reject_id" },
-            time_column: is_events.then_some("event_time"),
+            id_column: table.columns[0].name,
+            time_column: time_column(table),
             by_partition: HashMap::new(),
             pending_bytes: 0,
         };

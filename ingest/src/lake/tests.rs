@@ -3,6 +3,7 @@
 mod crashes;
 mod dedupe;
 mod faulty_store;
+mod ledger;
 mod log_readers;
 mod positions;
 mod races;

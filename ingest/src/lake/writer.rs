@@ -197,7 +197,7 @@ impl LakeWriter {
     ) -> Result<Committed, LakeError> {
         let rejects = self.rejects.commit(now_us, None).await?;
         let PositionDelta::Objects(objects) = delta;
-        let advance = (!objects.is_empty()).then_some(Advance {
+        let advance = (!objects.is_empty()).then_some(Advance::Stream {
             stream: &self.stream,
             positions: &mut self.positions,
             delta,

@@ -15,6 +15,8 @@ pub enum Exit {
     Failed,
     /// 2: the command, the configuration or an input named on the command line is wrong.
     Usage,
+    /// 3: a guard refused it (a cap, a stale plan, drift); nothing was changed.
+    Refused,
     /// 4: done in part; the rest is listed and running the same command again finishes it.
     Partial,
     /// Whoever read our output stopped reading: not a failure, and nothing is said.
@@ -41,6 +43,12 @@ impl CliError {
     #[must_use]
     pub fn usage(sentence: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, ..Self::failed(sentence) }
+    }
+
+    /// A guard refused it: a cap, a stale plan, drift. The hint says how to proceed.
+    #[must_use]
+    pub fn refused(sentence: impl Into<String>) -> Self {
+        Self { exit: Exit::Refused, ..Self::failed(sentence) }
     }
 
     /// It was done in part, and running the same command again finishes it.
@@ -70,6 +78,7 @@ impl CliError {
             Exit::ClosedPipe => return ExitCode::SUCCESS,
             Exit::Failed => 1,
             Exit::Usage => 2,
+            Exit::Refused => 3,
             Exit::Partial => 4,
         };
         eprint!("{}", self.text());
