@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::cache;
+
 /// The Python interpreter to run independent readers and servers with.
 ///
 /// The environment lies in the user's cache folder, named after the requirements it was made from,
@@ -15,28 +17,35 @@ pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("requirements.txt");
-        let folder = cache().join(format!("python-{}", fingerprint(&requirements)));
+        let name = format!("python-{}", fingerprint(&requirements));
+        let folder = cache::folder().join(&name);
         let interpreter = folder.join("bin/python");
-        if folder.join("complete").exists() {
-            return interpreter;
-        }
-        must(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-        must(
-            Command::new(&interpreter)
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
-                .arg(&requirements),
-        );
-        std::fs::write(folder.join("complete"), "").expect("the cache folder can be written");
+        let complete = folder.join("complete");
+        cache::once(&name, &complete, || {
+            must(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+            must(
+                Command::new(&interpreter)
+                    .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+                    .arg(&requirements),
+            );
+            std::fs::write(&complete, "").expect("the cache folder can be written");
+        });
         interpreter
     })
 }
 
-fn cache() -> PathBuf {
-    let root = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let root = root.unwrap_or_else(|| {
-        PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache")
-    });
-    root.join("hearback")
+/// Runs a program and returns what it printed.
+///
+/// # Panics
+/// When it fails.
+pub(crate) fn run(program: &str, environment: &[(String, String)]) -> String {
+    let output = Command::new(python())
+        .args(["-c", program])
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .output()
+        .expect("python starts");
+    assert!(output.status.success(), "{program}\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn fingerprint(requirements: &Path) -> String {

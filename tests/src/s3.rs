@@ -1,10 +1,10 @@
 //! An S3 server that is not ours: moto, over the network.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use crate::python;
+use crate::loopback::{answers, free_address};
+use crate::{python, python::run};
 
 /// A running S3 server on a free loopback port; it ends when dropped.
 pub struct S3Server {
@@ -27,7 +27,7 @@ impl S3Server {
             .spawn()
             .expect("moto starts");
         let server = Self { process, address };
-        server.wait_until_up();
+        assert!(answers(address, |_| true), "moto does not listen on {address}");
         server.boto(&format!("s3.create_bucket(Bucket={bucket:?})"));
         server
     }
@@ -53,23 +53,7 @@ impl S3Server {
     /// When they fail.
     pub fn boto(&self, statements: &str) -> String {
         let program = format!("import boto3\ns3 = boto3.client('s3')\n{statements}\n");
-        let output = Command::new(python())
-            .args(["-c", &program])
-            .envs(self.environment())
-            .output()
-            .expect("python starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn wait_until_up(&self) {
-        for _ in 0..300 {
-            if TcpStream::connect_timeout(&self.address, Duration::from_millis(100)).is_ok() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("moto does not listen on {}", self.address);
+        run(&program, &self.environment())
     }
 }
 
@@ -78,9 +62,4 @@ impl Drop for S3Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound port")
 }
