@@ -6,6 +6,12 @@
 //! aggregates but one plain record that happens to begin like one: [`deaggregate`] says `None`.
 //!
 //! A user record is identified by the sequence number of its Kinesis record and its index in it.
+//!
+//! When shards split or merge, the library may have packed user records for a shard that does not own
+//! their hash keys any more. It finds out and puts them again, so the Client Library drops such an
+//! aggregate whole; [`belongs_to`] tells. On a stream that distributes records by itself
+//! (`RecordDistributionStrategy` is `AUTO`) keys say nothing of the shard, and nothing is dropped: that
+//! is for the caller to know, who knows the stream.
 
 use md5::{Digest, Md5};
 use prost::Message;
@@ -23,6 +29,45 @@ pub struct UserRecord {
     pub explicit_hash_key: Option<String>,
     /// Payload.
     pub data: Bytes,
+}
+
+/// Hash keys that a shard owns, both ends included (`HashKeyRange` of the Kinesis API).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashRange {
+    /// The lowest.
+    pub first: u128,
+    /// The highest.
+    pub last: u128,
+}
+
+impl HashRange {
+    /// Whether a hash key is one of these.
+    #[must_use]
+    pub fn contains(&self, hash_key: u128) -> bool {
+        (self.first..=self.last).contains(&hash_key)
+    }
+}
+
+impl UserRecord {
+    /// The hash key that decides on the shard: the explicit one, else the MD5 digest of the partition
+    /// key, read as a number. `None` if the explicit one is no number below 2^128.
+    #[must_use]
+    pub fn hash_key(&self) -> Option<u128> {
+        match &self.explicit_hash_key {
+            Some(decimal) => decimal.parse().ok(),
+            None => {
+                let digest = Md5::digest(self.partition_key.as_bytes());
+                Some(u128::from_be_bytes(digest.into()))
+            }
+        }
+    }
+}
+
+/// Whether all user records of an aggregate belong on the shard that it was read from. A key that
+/// cannot be told counts as belonging: dropping on a doubt would lose records.
+#[must_use]
+pub fn belongs_to(user_records: &[UserRecord], shard: &HashRange) -> bool {
+    user_records.iter().filter_map(UserRecord::hash_key).all(|hash_key| shard.contains(hash_key))
 }
 
 /// Whether `record` begins like an aggregate; cheap, to be asked first.
@@ -148,6 +193,24 @@ pub(crate) mod tests {
         for case in cases {
             assert_eq!(deaggregate(&Bytes::from(case.clone())), None, "{case:x?}");
         }
+    }
+
+    #[test]
+    fn an_aggregate_belongs_to_a_shard_if_all_its_hash_keys_do() {
+        // MD5("a") begins with 0c, MD5("b") with 92; the explicit key is 2^127.
+        let lower = HashRange { first: 0, last: (1 << 127) - 1 };
+        let upper = HashRange { first: 1 << 127, last: u128::MAX };
+        let read = |records| deaggregate(&Bytes::from(aggregate(records))).unwrap();
+        let a = read(vec![record(0, None, b"x")]);
+        let b = read(vec![record(1, None, b"x")]);
+        let explicit = read(vec![record(0, Some(0), b"x")]);
+        let both = read(vec![record(0, None, b"x"), record(1, None, b"y")]);
+        assert!(belongs_to(&a, &lower) && !belongs_to(&a, &upper));
+        assert!(belongs_to(&b, &upper) && !belongs_to(&b, &lower));
+        assert!(belongs_to(&explicit, &upper) && !belongs_to(&explicit, &lower));
+        assert!(!belongs_to(&both, &upper) && !belongs_to(&both, &lower));
+        assert!(belongs_to(&both, &HashRange { first: 0, last: u128::MAX }));
+        assert!(belongs_to(&[], &lower));
     }
 
     #[test]

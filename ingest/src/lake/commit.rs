@@ -25,7 +25,7 @@ use serde_json::json;
 use super::error::LakeError;
 use super::known_ids::{IdSet, PartitionKey};
 use super::log::{Add, Claim, Entry, Version};
-use super::positions::{LostRace, ObjectPositions, PositionDelta};
+use super::positions::{LostRace, PositionDelta, Positions};
 use super::read_ids::visit_ids;
 use super::snapshot::DataFile;
 use super::staging::{Rewritten, StagedFile, Staging, compared_partitions};
@@ -40,8 +40,8 @@ const COMPARISONS: usize = 4;
 
 /// What is moved on in the same version as the rows.
 pub(crate) enum Advance<'a> {
-    /// The position of a stream of objects.
-    Stream { stream: &'a str, positions: &'a mut ObjectPositions, delta: &'a PositionDelta },
+    /// The position of what is being read.
+    Stream { stream: &'a str, positions: &'a mut Positions, delta: &'a PositionDelta },
     /// A counter that whoever moved it last may move again, and nobody else.
     Fence(&'a mut Fence),
 }
@@ -166,8 +166,7 @@ impl Staging {
                     return Err(fenced(stream));
                 }
                 positions.move_to(recorded).await?;
-                let PositionDelta::Objects(objects) = delta;
-                positions.claim(objects, attempt).await
+                positions.claim(delta, attempt).await
             }
         }
     }
@@ -195,10 +194,9 @@ impl Staging {
         match (advance, transaction) {
             (Some(Advance::Fence(fence)), Some((_, epoch))) => fence.held = Some(epoch),
             (Some(Advance::Stream { positions, delta, .. }), Some((_, epoch))) => {
-                let PositionDelta::Objects(objects) = delta;
                 // The commit stands whatever happens now; positions that cannot be read back are
                 // read again at the next commit, because their epoch will not match.
-                if let Err(error) = positions.committed(epoch, objects).await {
+                if let Err(error) = positions.committed(epoch, delta).await {
                     tracing::warn!(%error, "positions could not be read back after a commit");
                 }
             }

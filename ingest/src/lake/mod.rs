@@ -27,7 +27,10 @@ use hearback_schemas::{TABLES, Table};
 
 pub use error::LakeError;
 pub use ledger::LedgerWriter;
-pub use positions::{LostRace, ObjectId, PositionDelta};
+pub use positions::{
+    Gap, GapReason, LostRace, ObjectId, PositionDelta, ReadFrom, SequenceNumber, ShardMove,
+    ShardPosition, ShardState, StreamDelta, StreamIdentity, StreamState, StreamStatus,
+};
 pub use settings::WriteSettings;
 pub use snapshot::{DataFile, TableSnapshot};
 pub use stats::{ColumnStats, FileStats, StatsValue};

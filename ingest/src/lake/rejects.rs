@@ -1,9 +1,10 @@
 //! Rows of `rejects`: the identity of a document that could not be understood, and its batch.
 //!
 //! Invariant: the same garbage is kept once however often it is read, and as often as it stands in
-//! one source. So its identity is made of its bytes and of how many times these bytes have come in
-//! this source before: reading the source again gives the same identities, and so does reading the
-//! same bytes in another file.
+//! one source. For objects its identity is made of its bytes and of how many times these bytes have
+//! come in this source before: reading the source again gives the same identities, and so does reading
+//! the same bytes in another file. A stream has no end at which to forget such counts, but every record
+//! on it has a number: there identity is made of the bytes and their place.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use arrow_array::builder::{BinaryBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use hearback_schemas::REJECTS;
 use hearback_transform::Reject;
-use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
+use xxhash_rust::xxh3::{Xxh3, xxh3_128, xxh3_128_with_seed};
 
 use super::error::LakeError;
 
@@ -47,6 +48,16 @@ impl Occurrences {
     }
 }
 
+/// The identity of what was read from a shard.
+fn identity_on_shard(source_name: &str, shard: &str, reject: &Reject) -> u128 {
+    let mut hash = Xxh3::new();
+    for part in [source_name.as_bytes(), shard.as_bytes(), reject.place.as_bytes(), &reject.raw] {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.digest128()
+}
+
 /// Rows of `rejects` with their identities.
 pub(crate) struct RejectRows {
     pub(crate) ids: Vec<u128>,
@@ -71,10 +82,13 @@ pub(crate) fn reject_rows(
             end += 1;
         }
         let some = &rejects[start..end];
-        let ids = some
+        let ids: Vec<u128> = some
             .iter()
-            .map(|reject| occurrences.identify(source_name, &reject.raw))
-            .collect::<Vec<_>>();
+            .map(|reject| match source_shard {
+                Some(shard) => identity_on_shard(source_name, shard, reject),
+                None => occurrences.identify(source_name, &reject.raw),
+            })
+            .collect();
         let batch = batch_of(some, &ids, source_name, source_shard, now_us)?;
         rows.push(RejectRows { ids, batch });
         start = end;

@@ -11,7 +11,10 @@ use uuid::Uuid;
 
 use super::commit::Advance;
 use super::error::LakeError;
-use super::positions::{ObjectId, ObjectPositions, PositionDelta};
+use super::log::TableLog;
+use super::positions::{
+    ObjectId, ObjectPositions, PositionDelta, Positions, ShardPositions, StreamState,
+};
 use super::rejects::{Occurrences, reject_rows};
 use super::settings::WriteSettings;
 use super::staging::{Rows, Staging};
@@ -25,7 +28,8 @@ const REJECTS_SHARE: usize = 8;
 pub struct Provenance<'a> {
     /// As in the column `source_name`, and as in [`ObjectId::name`].
     pub source_name: &'a str,
-    /// As in the column `source_shard`.
+    /// As in the column `source_shard`. Rejects of a shard are told apart by their place in it, those
+    /// of an object by their bytes and how often these have come.
     pub source_shard: Option<&'a str>,
     /// Time for the column `ingest_time`, in microseconds since 1970-01-01T00:00:00Z.
     pub now_us: i64,
@@ -62,7 +66,7 @@ pub struct Committed {
 pub struct LakeWriter {
     events: Staging,
     rejects: Staging,
-    positions: ObjectPositions,
+    positions: Positions,
     stream: String,
     occurrences: Occurrences,
     columns: ColumnOrder,
@@ -70,7 +74,7 @@ pub struct LakeWriter {
 }
 
 impl LakeWriter {
-    /// Begins at the last commit.
+    /// Begins at the last commit, to read objects.
     ///
     /// `stream` names the positions that this writer continues: a name that stays the same from run to
     /// run. `run` is the identity of this writer, from which the names of its files are made: a new
@@ -85,15 +89,39 @@ impl LakeWriter {
         stream: &str,
         run: Uuid,
     ) -> Result<Self, LakeError> {
-        let events_log = lake.log(&EVENTS)?;
-        let rejects_log = lake.log(&REJECTS)?;
-        let events = events_log.load(&[stream]).await?;
-        let rejects = rejects_log.load(&[]).await?;
-        let epoch = events.transaction(stream);
-        let positions = ObjectPositions::load(lake.place(), stream, epoch).await?;
+        let tables = Tables::load(lake, stream).await?;
+        let positions = ObjectPositions::load(lake.place(), stream, tables.epoch).await?;
+        Ok(Self::over(tables, Positions::Objects(positions), settings, stream, run))
+    }
+
+    /// Begins at the last commit, to read the Kinesis stream whose positions have this name
+    /// ([`StreamIdentity::positions_name`](super::StreamIdentity::positions_name)).
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin).
+    pub async fn begin_stream(
+        lake: &Lake,
+        settings: WriteSettings,
+        stream: &str,
+        run: Uuid,
+    ) -> Result<Self, LakeError> {
+        let tables = Tables::load(lake, stream).await?;
+        let positions = ShardPositions::load(lake.place(), stream, tables.epoch).await?;
+        Ok(Self::over(tables, Positions::Shards(Box::new(positions)), settings, stream, run))
+    }
+
+    fn over(
+        tables: Tables,
+        positions: Positions,
+        settings: WriteSettings,
+        stream: &str,
+        run: Uuid,
+    ) -> Self {
+        let Tables { events_log, events, rejects_log, rejects, .. } = tables;
         let for_rejects = settings.dedupe_memory / REJECTS_SHARE;
         let for_events = settings.dedupe_memory - for_rejects;
-        Ok(Self {
+        Self {
             events: Staging::new(events_log, events, settings.clone(), for_events, run),
             rejects: Staging::new(rejects_log, rejects, settings, for_rejects, run),
             positions,
@@ -101,13 +129,26 @@ impl LakeWriter {
             occurrences: Occurrences::default(),
             columns: ColumnOrder::new(),
             failed: false,
-        })
+        }
     }
 
     /// Whether an object was read to its end by an earlier commit of this stream.
     #[must_use]
     pub fn already_read(&self, object: &ObjectId) -> bool {
-        self.positions.contains(object)
+        match &self.positions {
+            Positions::Objects(objects) => objects.contains(object),
+            Positions::Shards(_) => false,
+        }
+    }
+
+    /// The committed epoch and positions of the Kinesis stream that this writer continues; None if
+    /// nothing was committed yet, or if it reads objects.
+    #[must_use]
+    pub fn stream_state(&self) -> Option<(i64, &StreamState)> {
+        match &self.positions {
+            Positions::Objects(_) => None,
+            Positions::Shards(shards) => shards.epoch().map(|epoch| (epoch, shards.state())),
+        }
     }
 
     /// Stages what was decoded. Rows whose event is known already are counted and left out.
@@ -178,7 +219,8 @@ impl LakeWriter {
     /// # Errors
     ///
     /// [`LakeError::Unavailable`] or [`LakeError::Full`] if the store fails, [`LakeError::Contended`]
-    /// if other writers are faster all the time. Then nothing of the events is visible.
+    /// if other writers are faster all the time, [`LakeError::Fenced`] if another writer moved a
+    /// Kinesis stream on. Then nothing of the events is visible.
     pub async fn commit(
         &mut self,
         delta: PositionDelta,
@@ -196,15 +238,16 @@ impl LakeWriter {
         now_us: i64,
     ) -> Result<Committed, LakeError> {
         let rejects = self.rejects.commit(now_us, None).await?;
-        let PositionDelta::Objects(objects) = delta;
-        let advance = (!objects.is_empty()).then_some(Advance::Stream {
+        let advance = (!delta.is_empty()).then_some(Advance::Stream {
             stream: &self.stream,
             positions: &mut self.positions,
             delta,
         });
         let events = self.events.commit(now_us, advance).await?;
-        for object in objects {
-            self.occurrences.source_ended(&object.name);
+        if let PositionDelta::Objects(objects) = delta {
+            for object in objects {
+                self.occurrences.source_ended(&object.name);
+            }
         }
         Ok(Committed {
             events: events.rows,
@@ -228,6 +271,26 @@ impl LakeWriter {
         }
         self.failed = true;
         Ok(())
+    }
+}
+
+/// The tables that a writer adds to, and the epoch of its stream.
+struct Tables {
+    events_log: TableLog,
+    events: TableSnapshot,
+    rejects_log: TableLog,
+    rejects: TableSnapshot,
+    epoch: Option<i64>,
+}
+
+impl Tables {
+    async fn load(lake: &Lake, stream: &str) -> Result<Self, LakeError> {
+        let events_log = lake.log(&EVENTS)?;
+        let rejects_log = lake.log(&REJECTS)?;
+        let events = events_log.load(&[stream]).await?;
+        let rejects = rejects_log.load(&[]).await?;
+        let epoch = events.transaction(stream);
+        Ok(Self { events_log, events, rejects_log, rejects, epoch })
     }
 }
 

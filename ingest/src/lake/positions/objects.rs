@@ -1,27 +1,18 @@
-//! How far each stream was read, committed together with the rows that were read.
+//! Positions in a stream of objects: the set of those that were read to their end.
 //!
-//! A position that is too large for the log stands in a manifest of its own,
-//! `_hearback/checkpoints/<stream>/<epoch>.json`, created only if it is not there yet; the commit of
-//! the rows records the epoch as the stream's Delta `txn`. So the log points at exactly one manifest,
-//! and a manifest that no commit points at never counted. Invariant: the manifest of the epoch that
-//! the log records is there, whole, and never changes; if it is missing, that is an error and not a
-//! stream that starts again.
-//!
-//! What is done when another writer moved the stream on depends on what a position is, see
-//! [`LostRace`].
+//! An object is remembered by a fingerprint of 16 bytes. The manifest repeats the fingerprints since
+//! the last base; then all of them are written into a new base, a file beside the manifests.
 
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
-use std::sync::Arc;
 
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::error::LakeError;
-use super::known_ids::{IdHasher, IdSet};
+use super::manifest::{Manifest, Manifests, Recorded};
 use crate::aws::StoreLocation;
+use crate::lake::error::LakeError;
+use crate::lake::known_ids::{IdHasher, IdSet};
 
 /// A manifest repeats the objects since the last base, up to so many (32 characters each); then all
 /// are written into a new base (16 bytes each). So a start reads two objects, whatever the history.
@@ -50,51 +41,9 @@ impl ObjectId {
     }
 }
 
-/// What was read since the last commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PositionDelta {
-    /// These objects were read to their end. Objects whose rows are only partly in the commit are not
-    /// among them; they will be read again, and their rows recognised.
-    Objects(Vec<ObjectId>),
-}
-
-/// What a writer does that finds its stream moved on by another writer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LostRace {
-    /// Positions are a set: add to what the other has read. Rows that both read are kept once.
-    Merge,
-    /// Positions are an order: the other owns the stream now, and this writer stops.
-    Fence,
-}
-
-impl PositionDelta {
-    /// How positions of this kind meet those of another writer.
-    #[must_use]
-    pub fn lost_race(&self) -> LostRace {
-        match self {
-            Self::Objects(_) => LostRace::Merge,
-        }
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-struct Manifest {
-    epoch: i64,
-    parent: Option<i64>,
-    attempt: String,
-    positions: Positions,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Positions {
-    Objects { base: Option<Base>, since: Vec<String> },
-}
-
 /// A file of fingerprints, 16 bytes each, little-endian.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Base {
+pub(super) struct Base {
     file: String,
     count: u64,
     checksum: String,
@@ -103,8 +52,7 @@ struct Base {
 /// The positions of one stream of objects, as of one epoch.
 #[derive(Debug)]
 pub(crate) struct ObjectPositions {
-    store: Arc<dyn ObjectStore>,
-    folder: Path,
+    manifests: Manifests,
     epoch: Option<i64>,
     read: IdSet,
     base: Option<Base>,
@@ -120,10 +68,8 @@ impl ObjectPositions {
         stream: &str,
         epoch: Option<i64>,
     ) -> Result<Self, LakeError> {
-        let folder = place.prefix.clone().join("_hearback").join("checkpoints").join(stream);
         let mut positions = Self {
-            store: Arc::clone(&place.store),
-            folder,
+            manifests: Manifests::new(place, stream),
             epoch: None,
             read: HashSet::with_hasher(BuildHasherDefault::<IdHasher>::default()),
             base: None,
@@ -160,20 +106,17 @@ impl ObjectPositions {
     }
 
     async fn read_manifest(&mut self, epoch: i64) -> Result<(), LakeError> {
-        let path = self.manifest_path(epoch);
-        let bytes = self.read_object(&path).await?;
-        let manifest: Manifest =
-            serde_json::from_slice(&bytes).map_err(|error| LakeError::damaged(&path, error))?;
-        if manifest.epoch != epoch {
-            return Err(LakeError::damaged(&path, "it is the manifest of another epoch"));
-        }
-        let Positions::Objects { base, since } = manifest.positions;
+        let Recorded::Objects { base, since } = self.manifests.read(epoch).await?.positions else {
+            return Err(self
+                .manifests
+                .damaged(epoch, "it is the manifest of another kind of stream"));
+        };
         if let Some(base) = &base {
             self.read_base(base).await?;
         }
         for hex in since {
-            let fingerprint =
-                u128::from_str_radix(&hex, 16).map_err(|error| LakeError::damaged(&path, error))?;
+            let fingerprint = u128::from_str_radix(&hex, 16)
+                .map_err(|error| self.manifests.damaged(epoch, error))?;
             self.read.insert(fingerprint);
             self.since_base.push(fingerprint);
         }
@@ -182,8 +125,8 @@ impl ObjectPositions {
     }
 
     async fn read_base(&mut self, base: &Base) -> Result<(), LakeError> {
-        let path = self.folder.clone().join(base.file.as_str());
-        let bytes = self.read_object(&path).await?;
+        let path = self.manifests.path(&base.file);
+        let bytes = self.manifests.read_object(&path).await?;
         let (fingerprints, rest) = bytes.as_chunks::<16>();
         let whole = rest.is_empty() && fingerprints.len() as u64 == base.count;
         if !whole || format!("{:032x}", xxh3_128(&bytes)) != base.checksum {
@@ -192,17 +135,6 @@ impl ObjectPositions {
         self.read.reserve(fingerprints.len());
         self.read.extend(fingerprints.iter().map(|bytes| u128::from_le_bytes(*bytes)));
         Ok(())
-    }
-
-    async fn read_object(&self, path: &Path) -> Result<bytes::Bytes, LakeError> {
-        let action = || format!("read {path}");
-        match self.store.get(path).await {
-            Ok(found) => found.bytes().await.map_err(|error| LakeError::store(action(), error)),
-            Err(object_store::Error::NotFound { .. }) => {
-                Err(LakeError::damaged(path, "it is missing, but the table's log points at it"))
-            }
-            Err(error) => Err(LakeError::store(action(), error)),
-        }
     }
 
     /// Claims the next epoch: writes its manifest, with `objects` added to what had been read. The
@@ -230,28 +162,14 @@ impl ObjectPositions {
             base = Some(self.write_base(&since, attempt).await?);
             since.clear();
         }
-        let mut epoch = self.epoch.map_or(1, |epoch| epoch + 1);
-        loop {
-            let manifest = Manifest {
-                epoch,
-                parent: self.epoch,
-                attempt: attempt.to_owned(),
-                positions: Positions::Objects {
-                    base: base.clone(),
-                    since: since.iter().map(|fingerprint| format!("{fingerprint:032x}")).collect(),
-                },
-            };
-            let bytes = serde_json::to_vec(&manifest).map_err(LakeError::invalid)?;
-            let path = self.manifest_path(epoch);
-            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-            match self.store.put_opts(&path, bytes.into(), options).await {
-                Ok(_) => break,
-                // Claimed by a writer that lost, died or is about to commit: epochs need not be
-                // consecutive, the parent says what a manifest builds upon.
-                Err(object_store::Error::AlreadyExists { .. }) => epoch += 1,
-                Err(error) => return Err(LakeError::store(format!("write {path}"), error)),
-            }
-        }
+        let since = since.iter().map(|fingerprint| format!("{fingerprint:032x}")).collect();
+        let manifest = Manifest {
+            epoch: self.epoch.map_or(1, |epoch| epoch + 1),
+            parent: self.epoch,
+            attempt: attempt.to_owned(),
+            positions: Recorded::Objects { base, since },
+        };
+        let epoch = self.manifests.create(manifest).await?;
         self.claimed = Some((self.epoch, epoch));
         Ok(epoch)
     }
@@ -291,17 +209,9 @@ impl ObjectPositions {
             count: all.len() as u64,
             checksum: format!("{:032x}", xxh3_128(&bytes)),
         };
-        let path = self.folder.clone().join(base.file.as_str());
         // Named by the attempt, so that nobody else writes it; written again, it has a new content
         // only if the positions moved, and then no manifest refers to the old one.
-        self.store
-            .put(&path, bytes.into())
-            .await
-            .map_err(|error| LakeError::store(format!("write {path}"), error))?;
+        self.manifests.write_object(&base.file, bytes).await?;
         Ok(base)
-    }
-
-    fn manifest_path(&self, epoch: i64) -> Path {
-        self.folder.clone().join(format!("{epoch:020}.json"))
     }
 }
