@@ -3,12 +3,14 @@
 //! - [`aws`] opens the stores that locations name.
 //! - [`lake`] owns the Delta tables: commit protocol, dedupe, snapshots.
 //! - [`pipeline`] reads what the user names, decodes it on all cores and commits it: [`run`].
+//! - [`stream`] does the same for a Kinesis stream, for as long as it runs: [`run_stream`](stream::run_stream).
 //! - [`simulate`] writes traffic that looks like a real sender's.
 
 pub mod aws;
 pub mod lake;
 pub mod pipeline;
 pub mod simulate;
+pub mod stream;
 
 mod cancel;
 mod source;

@@ -106,6 +106,34 @@ fn entry(table: &[String], index: u64) -> Option<String> {
     table.get(usize::try_from(index).ok()?).cloned()
 }
 
+/// The aggregate of user records, as the library would put it; the opposite of [`deaggregate`].
+#[must_use]
+pub fn aggregate(user_records: &[UserRecord]) -> Vec<u8> {
+    let mut message = wire::AggregatedRecord::default();
+    for user_record in user_records {
+        let explicit = user_record.explicit_hash_key.as_ref();
+        message.records.push(wire::Record {
+            partition_key_index: index_in(
+                &mut message.partition_key_table,
+                &user_record.partition_key,
+            ),
+            explicit_hash_key_index: explicit
+                .map(|key| index_in(&mut message.explicit_hash_key_table, key)),
+            data: user_record.data.clone(),
+        });
+    }
+    let message = message.encode_to_vec();
+    [&MAGIC[..], &message, &Md5::digest(&message)[..]].concat()
+}
+
+fn index_in(table: &mut Vec<String>, key: &str) -> u64 {
+    let known = table.iter().position(|known| known == key);
+    known.unwrap_or_else(|| {
+        table.push(key.to_owned());
+        table.len() - 1
+    }) as u64
+}
+
 /// The message as the KPL's `messages.proto` defines it; tags of records are of no use here.
 mod wire {
     use prost::bytes::Bytes;
@@ -173,6 +201,22 @@ pub(crate) mod tests {
             records[1].explicit_hash_key.as_deref(),
             Some("170141183460469231731687303715884105728")
         );
+    }
+
+    #[test]
+    fn what_is_aggregated_comes_out_again() {
+        let user_record = |key: &str, hash: Option<&str>, data: &'static [u8]| UserRecord {
+            partition_key: key.to_owned(),
+            explicit_hash_key: hash.map(str::to_owned),
+            data: Bytes::from_static(data),
+        };
+        let records = vec![
+            user_record("a", None, b"1"),
+            user_record("b", Some("7"), b"2"),
+            user_record("a", Some("7"), b""),
+        ];
+        let bytes = super::aggregate(&records);
+        assert_eq!(deaggregate(&Bytes::from(bytes)), Some(records));
     }
 
     #[test]

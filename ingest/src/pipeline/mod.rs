@@ -32,5 +32,7 @@ pub use report::{IngestReport, IngestSummary};
 pub use run::{Clock, IngestRequest, run};
 pub use settings::IngestSettings;
 
+pub(crate) use report::Uncommitted;
+
 #[cfg(test)]
 mod tests;

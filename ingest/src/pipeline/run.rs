@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hearback_transform::DecodeOptions;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc};
 use uuid::Uuid;
@@ -85,7 +84,7 @@ pub async fn run(
     let totals = Arc::new(Totals::default());
     let writer = Arc::new(Mutex::new(writer));
     let (sender, outcomes) = mpsc::unbounded_channel();
-    let options = decode_options(&request.settings, (request.clock)());
+    let options = request.settings.decode_options((request.clock)());
     for _ in 0..threads {
         let worker = Worker::new(Arc::clone(&intake), options.clone(), sender.clone());
         std::thread::spawn(move || worker.run());
@@ -345,14 +344,4 @@ async fn find(request: &IngestRequest) -> Result<Vec<Source>, SourceError> {
 fn local_lake(lake: &str) -> Option<&std::path::Path> {
     let path = lake.strip_prefix("file://").unwrap_or(lake);
     (!path.contains("://")).then(|| std::path::Path::new(path))
-}
-
-fn decode_options(settings: &IngestSettings, read_time_us: i64) -> DecodeOptions {
-    DecodeOptions {
-        campaign_tags: settings.campaign_tags.clone(),
-        template_tags: settings.template_tags.clone(),
-        tenant_tags: settings.tenant_tags.clone(),
-        link_parameters: settings.link_parameters.clone(),
-        read_time_us,
-    }
 }

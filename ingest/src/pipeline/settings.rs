@@ -4,6 +4,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use hearback_transform::DecodeOptions;
+
 /// Settings of one ingest run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngestSettings {
@@ -60,5 +62,16 @@ impl IngestSettings {
     pub(crate) fn thread_count(&self) -> usize {
         let available = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         self.threads.map_or_else(available, NonZeroUsize::get)
+    }
+
+    /// What the decoder has to know, for bytes that are read at this time.
+    pub(crate) fn decode_options(&self, read_time_us: i64) -> DecodeOptions {
+        DecodeOptions {
+            campaign_tags: self.campaign_tags.clone(),
+            template_tags: self.template_tags.clone(),
+            tenant_tags: self.tenant_tags.clone(),
+            link_parameters: self.link_parameters.clone(),
+            read_time_us,
+        }
     }
 }

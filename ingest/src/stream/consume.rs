@@ -1,0 +1,751 @@
+//! One session on a stream, from a committed epoch until something ends it: responsible for reading
+//! what the tree allows, decoding, staging, and committing rows and positions together in time.
+//!
+//! Invariants: positions move only behind pages whose rows are staged; what a commit covers was offered
+//! to safekeeping before. When a session ends early, everything since its last commit is dropped; the
+//! next session reads it again from the committed positions. So there is one way to recover, whatever
+//! failed.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
+use hearback_transform::{DecodeOptions, Decoder};
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::api::{ApiError, ApiErrorKind, Distribution, StreamDescription};
+use super::decode::{DecodedRecords, ShardRecords, decode_records, rejects_of, rows_of};
+use super::observer::{Retried, StreamEvent};
+use super::pace::Backoff;
+use super::reader::{Behind, FromShard, ShardPage, ShardReader, Shared};
+use super::request::{DecodeOn, StreamRequest};
+use super::safekeeping::{KeepError, Safekeeping};
+use super::shard_tree::ShardTree;
+use crate::cancel::CancelFlag;
+use crate::lake::{
+    Gap, GapReason, LakeError, LakeWriter, PositionDelta, Provenance, ReadFrom, ShardMove,
+    ShardPosition, ShardState, StreamDelta, StreamIdentity,
+};
+use crate::pipeline::{IngestSummary, Uncommitted};
+
+/// Pages that wait at most, empty ones included.
+pub(super) const PAGES_WAITING: usize = 64;
+/// How long pages wait for more, so that small ones are decoded together.
+const GATHER: Duration = Duration::from_millis(500);
+/// Shards change only when one ends, and then they are listed at once; this is for the rest.
+const LIST_EVERY: Duration = Duration::from_secs(300);
+/// Between two listings while an ended shard's children are not listed yet.
+const LIST_AGAIN: Duration = Duration::from_secs(3);
+/// How often children are looked for before a reader that wants to end gives up on them.
+const LISTINGS_FOR_CHILDREN: u32 = 5;
+/// The end of a shard is committed soon, because its children wait for it.
+const FLUSH_AT_END: Duration = Duration::from_millis(200);
+/// Positions of a stream on which nothing happens are committed so often: they say up to when
+/// everything was read, and retention is never below a day.
+const IDLE_COMMIT: Duration = Duration::from_secs(3600);
+/// How long lake and safekeeping may go on after a stop was asked for. The contract allows ten seconds
+/// for all.
+const WORK_AFTER_STOP: Duration = Duration::from_secs(7);
+/// Before a shard that Kinesis could not find is asked for again.
+const ASK_AGAIN: Duration = Duration::from_secs(3);
+
+/// How a session ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    CaughtUp,
+    Stopped,
+}
+
+/// Why a session ended early.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The lake failed, or another writer has taken the stream.
+    Lake(LakeError),
+    /// Kinesis refuses.
+    Source(ApiError),
+    /// The stream is another one now.
+    Recreated,
+    /// A reader failed in a way nobody foresaw.
+    Defect(String),
+}
+
+impl From<LakeError> for Broken {
+    fn from(error: LakeError) -> Self {
+        Self::Lake(error)
+    }
+}
+
+/// Decoders that are used again, and renewed so that their idea of the time is not too old.
+pub(super) struct Decoders {
+    options: DecodeOptions,
+    source_name: String,
+    idle: Mutex<Vec<Decoder>>,
+    made_at_us: Mutex<i64>,
+}
+
+impl Decoders {
+    /// A decoder judges event times by the time at which it was made.
+    const RENEW_AFTER_US: i64 = 60_000_000;
+
+    pub(super) fn new(options: DecodeOptions, source_name: String) -> Self {
+        Self { options, source_name, idle: Mutex::default(), made_at_us: Mutex::new(i64::MIN) }
+    }
+
+    fn decode(&self, now_us: i64, shards: &[ShardRecords]) -> DecodedRecords {
+        let mut decoder = self.take(now_us);
+        let options = DecodeOptions { read_time_us: now_us, ..self.options.clone() };
+        let decoded = decode_records(&mut decoder, &options, &self.source_name, shards);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
+        decoded
+    }
+
+    fn take(&self, now_us: i64) -> Decoder {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made_at = self.made_at_us.lock().unwrap_or_else(PoisonError::into_inner);
+        if now_us.saturating_sub(*made_at) >= Self::RENEW_AFTER_US {
+            idle.clear();
+            *made_at = now_us;
+        }
+        let options = DecodeOptions { read_time_us: *made_at, ..self.options.clone() };
+        idle.pop().unwrap_or_else(|| Decoder::new(options))
+    }
+}
+
+/// Pages on their way through decoding.
+struct Batch {
+    pages: Vec<ShardPage>,
+    decoded: DecodedRecords,
+}
+
+type Job = BoxFuture<'static, Result<Batch, Broken>>;
+
+/// What a session is made of.
+pub(super) struct Parts<'a> {
+    pub(super) request: &'a StreamRequest,
+    pub(super) stream: StreamDescription,
+    pub(super) writer: LakeWriter,
+    pub(super) shared: Arc<Shared>,
+    pub(super) from_shards: mpsc::Receiver<FromShard>,
+    pub(super) decoders: Arc<Decoders>,
+    pub(super) summary: &'a mut IngestSummary,
+}
+
+/// One session.
+pub(super) struct Session<'a> {
+    parts: Parts<'a>,
+    source_name: String,
+    tree: ShardTree,
+    is_listed: bool,
+    /// Whether shards may have become readable.
+    is_tree_changed: bool,
+    readers: JoinSet<()>,
+    running: HashSet<Arc<str>>,
+    /// Shards whose end was read and is not committed.
+    ending: HashSet<Arc<str>>,
+    /// Shards that were read to the tip, where that is all that was asked for.
+    at_tip: HashSet<Arc<str>>,
+    /// Shards to begin with a delay.
+    delayed: HashSet<Arc<str>>,
+    inbox: Vec<ShardPage>,
+    inbox_bytes: u64,
+    jobs: FuturesOrdered<Job>,
+    /// Shards that moved since the last commit, as they are now.
+    moved: BTreeMap<Arc<str>, ShardState>,
+    gaps: Vec<Gap>,
+    uncommitted: Uncommitted,
+    flush_at: Option<Instant>,
+    decode_at: Option<Instant>,
+    list_at: Instant,
+    listings_without_children: u32,
+    idle_commit_at: Instant,
+    list_backoff: Backoff,
+    /// When the stop was noticed.
+    stopped_at: Arc<OnceLock<Instant>>,
+}
+
+/// What there is to do next.
+enum Step {
+    Flush,
+    Stage(Result<Batch, Broken>),
+    ReaderEnded(Result<(), JoinError>),
+    Take(FromShard),
+    Decode,
+    List,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(parts: Parts<'a>) -> Self {
+        let tree = match parts.writer.stream_state() {
+            Some((_, state)) => ShardTree::new(state),
+            None => ShardTree::default(),
+        };
+        let list_backoff = Backoff::of_requests(&parts.shared.jitter);
+        Self {
+            source_name: parts.stream.identity.source_name(),
+            tree,
+            is_listed: false,
+            is_tree_changed: false,
+            readers: JoinSet::new(),
+            running: HashSet::new(),
+            ending: HashSet::new(),
+            at_tip: HashSet::new(),
+            delayed: HashSet::new(),
+            inbox: Vec::new(),
+            inbox_bytes: 0,
+            jobs: FuturesOrdered::new(),
+            moved: BTreeMap::new(),
+            gaps: Vec::new(),
+            uncommitted: Uncommitted::default(),
+            flush_at: None,
+            decode_at: None,
+            list_at: Instant::now(),
+            listings_without_children: 0,
+            idle_commit_at: Instant::now() + IDLE_COMMIT,
+            list_backoff,
+            stopped_at: Arc::default(),
+            parts,
+        }
+    }
+
+    /// Reads and commits until the tip, the stop, or a failure.
+    pub(super) async fn run(mut self) -> Result<Ended, Broken> {
+        let cancel = self.parts.request.cancel.clone();
+        let stopped_at = Arc::clone(&self.stopped_at);
+        loop {
+            let step = tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                () = wait_until(self.flush_at) => Step::Flush,
+                Some(batch) = self.jobs.next(), if !self.jobs.is_empty() => Step::Stage(batch),
+                Some(ended) = self.readers.join_next(), if !self.readers.is_empty() => {
+                    Step::ReaderEnded(ended)
+                }
+                Some(message) = self.parts.from_shards.recv() => Step::Take(message),
+                () = wait_until(self.decode_at) => Step::Decode,
+                () = tokio::time::sleep_until(self.list_at) => Step::List,
+                () = tokio::time::sleep_until(self.idle_commit_at) => Step::Flush,
+            };
+            match within_stop(&cancel, &stopped_at, self.go(step)).await {
+                Some(Ok(false)) => {}
+                Some(Ok(true)) => return Ok(Ended::CaughtUp),
+                Some(Err(broken)) => return Err(broken),
+                // The commit that was cut off may have landed or not; either is fine.
+                None => return Ok(Ended::Stopped),
+            }
+        }
+        self.readers.abort_all();
+        // What is not decoded yet is read again by the next run.
+        self.inbox.clear();
+        match within_stop(&cancel, &stopped_at, self.finish()).await {
+            Some(Err(broken)) => Err(broken),
+            _ => Ok(Ended::Stopped),
+        }
+    }
+
+    /// Does one step, and what follows from it. Returns whether there is nothing left to do.
+    async fn go(&mut self, step: Step) -> Result<bool, Broken> {
+        match step {
+            Step::Flush => self.flush().await?,
+            Step::Stage(batch) => self.stage(batch?).await?,
+            Step::ReaderEnded(Err(error)) if error.is_panic() => {
+                return Err(Broken::Defect(error.to_string()));
+            }
+            Step::ReaderEnded(_) => {}
+            Step::Take(message) => self.take(message).await?,
+            Step::Decode => self.decode_inbox().await?,
+            Step::List => self.list().await?,
+        }
+        self.start_readers();
+        if !self.parts.request.until_caught_up || !self.is_listed || !self.running.is_empty() {
+            return Ok(false);
+        }
+        self.flush().await?;
+        self.start_readers();
+        Ok(self.is_caught_up())
+    }
+
+    async fn finish(&mut self) -> Result<(), Broken> {
+        while let Some(batch) = self.jobs.next().await {
+            self.stage(batch?).await?;
+        }
+        self.commit().await
+    }
+
+    /// Begins to read whatever may be read and is not.
+    fn start_readers(&mut self) {
+        if !self.is_tree_changed || !self.is_listed {
+            return;
+        }
+        self.is_tree_changed = false;
+        for (shard, from) in self.tree.readable() {
+            let shard: Arc<str> = shard.into();
+            let is_known = self.running.contains(&shard)
+                || self.ending.contains(&shard)
+                || self.at_tip.contains(&shard);
+            if is_known {
+                continue;
+            }
+            let moved = self.moved.get(&shard).or_else(|| self.tree.state(&shard));
+            let read_through_ms = match moved {
+                Some(state) => state.read_through_ms,
+                None => self.tree.inherited_read_through(&shard),
+            };
+            let from = match moved.map(|state| &state.position) {
+                Some(ShardPosition::From(from)) => from.clone(),
+                _ => from,
+            };
+            let delay = match self.delayed.remove(&shard) {
+                true => ASK_AGAIN,
+                false => Duration::ZERO,
+            };
+            let reader = ShardReader {
+                shared: Arc::clone(&self.parts.shared),
+                shard: Arc::clone(&shard),
+                from,
+                read_through_ms,
+                delay,
+            };
+            self.readers.spawn(reader.run());
+            self.running.insert(shard);
+        }
+    }
+
+    /// Whether everything that is on the stream was read and committed.
+    fn is_caught_up(&self) -> bool {
+        let waits_for_children =
+            self.tree.lacks_children() && self.listings_without_children < LISTINGS_FOR_CHILDREN;
+        self.running.is_empty()
+            && self.ending.is_empty()
+            && self.tree.open_count() == self.at_tip.len()
+            && !waits_for_children
+    }
+
+    /// Lists the shards, and looks whether the stream is still the same.
+    async fn list(&mut self) -> Result<(), Broken> {
+        let api = Arc::clone(&self.parts.shared.api);
+        let cancel = self.parts.request.cancel.clone();
+        let asked = async {
+            let stream = api.describe().await?;
+            Ok::<_, ApiError>((stream, api.list_shards().await?))
+        };
+        let answer = tokio::select! {
+            answer = asked => answer,
+            () = cancel.cancelled() => return Ok(()),
+        };
+        match answer {
+            Ok((stream, shards)) => {
+                self.check_identity(&stream.identity)?;
+                let retention_ms = i64::try_from(stream.retention.as_millis()).unwrap_or(i64::MAX);
+                self.parts.shared.retention_ms.store(retention_ms, Ordering::Relaxed);
+                self.tree.listed(&shards);
+                self.list_backoff.succeeded();
+                self.is_listed = true;
+                self.is_tree_changed = true;
+                self.list_at = Instant::now() + LIST_EVERY;
+                if self.tree.lacks_children() {
+                    self.listings_without_children += 1;
+                    self.list_at = Instant::now() + LIST_AGAIN;
+                } else {
+                    self.listings_without_children = 0;
+                }
+                Ok(())
+            }
+            Err(error) if error.kind.passes() => {
+                let pause = self.list_backoff.failed();
+                self.list_at = Instant::now() + pause;
+                self.parts.shared.observer.observe(&StreamEvent::Retry {
+                    what: Retried::Stream,
+                    failures: self.list_backoff.failures(),
+                    pause,
+                    reason: &error.to_string(),
+                });
+                Ok(())
+            }
+            Err(error) => Err(Broken::Source(error)),
+        }
+    }
+
+    fn check_identity(&self, found: &StreamIdentity) -> Result<(), Broken> {
+        match *found == self.parts.stream.identity {
+            true => Ok(()),
+            false => Err(Broken::Recreated),
+        }
+    }
+
+    /// Takes what a reader hands on.
+    async fn take(&mut self, message: FromShard) -> Result<(), Broken> {
+        match message {
+            FromShard::Page(page) => self.take_page(page).await,
+            FromShard::Gap(gap) => {
+                self.take_gap(gap);
+                Ok(())
+            }
+            FromShard::Failed { shard, error } => self.take_failure(shard, error).await,
+        }
+    }
+
+    fn take_gap(&mut self, gap: Gap) {
+        self.parts.shared.observer.observe(&StreamEvent::Gap(&gap));
+        self.gaps.push(gap);
+        self.flush_within(self.parts.request.flush_after());
+    }
+
+    async fn take_page(&mut self, page: ShardPage) -> Result<(), Broken> {
+        if page.behind != Behind::More {
+            self.running.remove(&page.shard);
+            self.is_tree_changed = true;
+        }
+        match page.behind {
+            Behind::More => {}
+            Behind::Tip => {
+                self.at_tip.insert(Arc::clone(&page.shard));
+            }
+            Behind::End => {
+                self.ending.insert(Arc::clone(&page.shard));
+                self.tree.add(&page.children);
+                self.flush_within(FLUSH_AT_END);
+            }
+        }
+        let is_quiet = page.records.is_empty() && page.behind != Behind::End;
+        if is_quiet && self.inbox.is_empty() && self.jobs.is_empty() {
+            self.advance(&page);
+            return Ok(());
+        }
+        if !page.records.is_empty() {
+            self.flush_within(self.parts.request.flush_after());
+            self.decode_at.get_or_insert(Instant::now() + GATHER);
+        }
+        self.inbox_bytes += page.bytes;
+        self.inbox.push(page);
+        if self.inbox_bytes >= self.parts.request.settings.chunk_bytes as u64 {
+            self.decode_inbox().await?;
+        }
+        Ok(())
+    }
+
+    /// A reader has stopped. A shard that is not found may be a shard that is gone, or a whole stream.
+    async fn take_failure(&mut self, shard: Arc<str>, error: ApiError) -> Result<(), Broken> {
+        self.running.remove(&shard);
+        self.is_tree_changed = true;
+        if error.kind != ApiErrorKind::NotFound {
+            return Err(Broken::Source(error));
+        }
+        let api = Arc::clone(&self.parts.shared.api);
+        let asked = async {
+            let stream = api.describe().await?;
+            Ok::<_, ApiError>((stream, api.list_shards().await?))
+        };
+        let cancel = self.parts.request.cancel.clone();
+        let answer = tokio::select! {
+            answer = asked => answer,
+            () = cancel.cancelled() => return Ok(()),
+        };
+        let shards = match answer {
+            Ok((stream, shards)) => {
+                self.check_identity(&stream.identity)?;
+                shards
+            }
+            Err(error) if error.kind.passes() => {
+                self.delayed.insert(shard);
+                return Ok(());
+            }
+            Err(error) => return Err(Broken::Source(error)),
+        };
+        if shards.iter().any(|listed| *listed.id == *shard) {
+            self.delayed.insert(shard);
+            return Ok(());
+        }
+        // What was read of it and is still on its way comes first.
+        self.decode_inbox().await?;
+        while let Some(batch) = self.jobs.next().await {
+            self.stage(batch?).await?;
+        }
+        let mut state = self.state_of(&shard);
+        let gap = Gap {
+            shard: shard.to_string(),
+            reason: GapReason::ShardGone,
+            after_ms: state.read_through_ms,
+            until_ms: None,
+            found_ms: self.parts.request.now_ms(),
+        };
+        state.position = ShardPosition::Ended;
+        self.moved.insert(Arc::clone(&shard), state);
+        self.ending.insert(shard);
+        self.take_gap(gap);
+        self.flush_within(FLUSH_AT_END);
+        Ok(())
+    }
+
+    fn flush_within(&mut self, limit: Duration) {
+        let at = Instant::now() + limit;
+        self.flush_at = Some(self.flush_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Sends the pages that have gathered off to be decoded and kept safe.
+    async fn decode_inbox(&mut self) -> Result<(), Broken> {
+        self.decode_at = None;
+        self.inbox_bytes = 0;
+        if self.inbox.is_empty() {
+            return Ok(());
+        }
+        let most = match self.parts.request.decode_on {
+            DecodeOn::Threads(threads) => threads.max(1),
+            DecodeOn::CallingTask => 1,
+        };
+        let cancel = self.parts.request.cancel.clone();
+        while self.jobs.len() >= most {
+            let next = tokio::select! {
+                next = self.jobs.next() => next,
+                () = cancel.cancelled() => return Ok(()),
+            };
+            if let Some(batch) = next {
+                self.stage(batch?).await?;
+            }
+        }
+        let pages = std::mem::take(&mut self.inbox);
+        self.jobs.push_back(self.job(pages));
+        Ok(())
+    }
+
+    fn job(&self, mut pages: Vec<ShardPage>) -> Job {
+        let by_key = self.parts.stream.distribution == Distribution::ByKey;
+        let mut shards = Vec::with_capacity(pages.len());
+        for page in &mut pages {
+            shards.push(ShardRecords {
+                shard: Arc::clone(&page.shard),
+                hash_range: by_key.then(|| self.tree.hash_range(&page.shard)).flatten(),
+                records: std::mem::take(&mut page.records),
+            });
+        }
+        let kept = Kept {
+            safekeeping: self.parts.request.safekeeping.clone(),
+            shared: Arc::clone(&self.parts.shared),
+        };
+        let decoders = Arc::clone(&self.parts.decoders);
+        let now_us = (self.parts.request.clock)();
+        let decode_on = self.parts.request.decode_on;
+        Box::pin(async move {
+            let shards = Arc::new(shards);
+            let decoding = async {
+                let shards = Arc::clone(&shards);
+                match decode_on {
+                    DecodeOn::CallingTask => Ok(decoders.decode(now_us, &shards)),
+                    DecodeOn::Threads(_) => {
+                        tokio::task::spawn_blocking(move || decoders.decode(now_us, &shards))
+                            .await
+                            .map_err(|error| Broken::Defect(error.to_string()))
+                    }
+                }
+            };
+            let (decoded, ()) = tokio::join!(decoding, kept.keep(&shards));
+            let decoded = decoded?;
+            kept.keep_rejects(&decoded).await;
+            Ok(Batch { pages, decoded })
+        })
+    }
+
+    /// Stages what was decoded, and moves the positions behind it.
+    async fn stage(&mut self, batch: Batch) -> Result<(), Broken> {
+        let Batch { pages, decoded } = batch;
+        let observer = Arc::clone(&self.parts.shared.observer);
+        for (shard, user_records) in &decoded.dropped {
+            tracing::info!(%shard, user_records, "an aggregate for another shard was dropped");
+            observer.observe(&StreamEvent::AggregateDropped { shard, user_records: *user_records });
+        }
+        let now_us = (self.parts.request.clock)();
+        let source_name = self.source_name.clone();
+        let anywhere = Provenance { source_name: &source_name, source_shard: None, now_us };
+        if !decoded.partitions.is_empty() {
+            self.parts.writer.stage(rows_of(decoded.partitions), anywhere).await?;
+        }
+        for (shard, rejects) in decoded.rejects {
+            let from = Provenance { source_shard: Some(&shard), ..anywhere };
+            self.parts.writer.stage(rejects_of(rejects), from).await?;
+        }
+        self.uncommitted.add(&decoded.counts);
+        for page in pages {
+            self.uncommitted.bytes += page.bytes;
+            self.advance(&page);
+            drop(page.room);
+        }
+        let staged = self.parts.writer.staged();
+        observer.observe(&StreamEvent::Staged {
+            records: decoded.counts.records,
+            rows: decoded.counts.rows,
+            staged_rows: staged.rows,
+            staged_bytes: staged.bytes,
+        });
+        let settings = &self.parts.request.settings;
+        if staged.rows >= settings.flush_rows || staged.bytes >= settings.flush_bytes {
+            self.commit().await?;
+            if !self.jobs.is_empty() || !self.inbox.is_empty() {
+                self.flush_within(self.parts.request.flush_after());
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the position of a shard behind a page.
+    fn advance(&mut self, page: &ShardPage) {
+        let mut state = self.state_of(&page.shard);
+        if let Some((sequence, arrival_ms)) = &page.last {
+            state.position = ShardPosition::From(ReadFrom::After(sequence.clone()));
+            state.last_arrival_ms = arrival_ms.or(state.last_arrival_ms);
+        }
+        state.records += page.count;
+        state.behind_ms = page.behind_ms.or(state.behind_ms);
+        state.read_through_ms = page.read_through_ms.or(state.read_through_ms);
+        if page.behind == Behind::End {
+            state.position = ShardPosition::Ended;
+            state.behind_ms = None;
+        }
+        self.moved.insert(Arc::clone(&page.shard), state);
+    }
+
+    /// What is known of a shard, staged pages included.
+    fn state_of(&self, shard: &str) -> ShardState {
+        let known = self.moved.get(shard).or_else(|| self.tree.state(shard));
+        known.cloned().unwrap_or_else(|| {
+            ShardState::unread(ReadFrom::TrimHorizon, self.tree.parents(shard).to_vec())
+        })
+    }
+
+    /// Commits everything that was read so far.
+    async fn flush(&mut self) -> Result<(), Broken> {
+        self.decode_inbox().await?;
+        self.finish().await
+    }
+
+    /// Commits what is staged, with the positions behind it.
+    async fn commit(&mut self) -> Result<(), Broken> {
+        let began = Instant::now();
+        self.flush_at = None;
+        self.idle_commit_at = began + IDLE_COMMIT;
+        let delta = self.delta();
+        if delta.shards.is_empty() && delta.gaps.is_empty() {
+            return Ok(());
+        }
+        let moved: Vec<String> = delta.shards.keys().cloned().collect();
+        let now_us = (self.parts.request.clock)();
+        let committed = self.parts.writer.commit(PositionDelta::Stream(delta), now_us).await?;
+        self.moved.clear();
+        self.gaps.clear();
+        self.uncommitted.settle(self.parts.summary, committed.events, committed.duplicates);
+        let Some((epoch, state)) = self.parts.writer.stream_state() else { return Ok(()) };
+        let observer = &self.parts.shared.observer;
+        observer.observe(&StreamEvent::Committed {
+            epoch,
+            events: committed.events,
+            duplicates: committed.duplicates,
+            rejected: committed.rejected,
+            took: began.elapsed(),
+        });
+        for shard in moved {
+            let Some(state) = state.shards.get(&shard) else {
+                self.tree.forget(&shard);
+                continue;
+            };
+            self.tree.committed(&shard, state);
+            if state.position == ShardPosition::Ended && self.ending.remove(shard.as_str()) {
+                observer.observe(&StreamEvent::ShardEnded { shard: &shard });
+                self.is_tree_changed = true;
+                // Its children, if Kinesis has not told.
+                self.list_at = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    fn delta(&self) -> StreamDelta {
+        let mut shards = BTreeMap::new();
+        for (shard, to) in &self.moved {
+            let from = self.tree.state(shard).map(|state| state.position.clone());
+            shards.insert(shard.to_string(), ShardMove { from, to: Some(to.clone()) });
+        }
+        // Before the first listing all shards look as if the stream had forgotten them.
+        let forgettable = if self.is_listed { self.tree.forgettable() } else { Vec::new() };
+        for shard in forgettable {
+            let from = self.tree.state(&shard).map(|state| state.position.clone());
+            shards.entry(shard).or_insert(ShardMove { from, to: None });
+        }
+        StreamDelta {
+            stream: self.parts.stream.identity.clone(),
+            shards,
+            gaps: self.gaps.clone(),
+            rewind: false,
+        }
+    }
+}
+
+/// Offers records to safekeeping until they are taken.
+struct Kept {
+    safekeeping: Option<Arc<dyn Safekeeping>>,
+    shared: Arc<Shared>,
+}
+
+impl Kept {
+    async fn keep(&self, shards: &[ShardRecords]) {
+        let Some(safekeeping) = &self.safekeeping else { return };
+        for ShardRecords { shard, records, .. } in shards {
+            let mut backoff = self.backoff();
+            while let Err(error) = safekeeping.keep(shard, records).await {
+                self.wait(&mut backoff, &error).await;
+            }
+        }
+    }
+
+    async fn keep_rejects(&self, decoded: &DecodedRecords) {
+        let Some(safekeeping) = &self.safekeeping else { return };
+        for (shard, rejects) in &decoded.rejects {
+            let mut backoff = self.backoff();
+            while let Err(error) = safekeeping.rejected(shard, rejects).await {
+                self.wait(&mut backoff, &error).await;
+            }
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(Duration::from_millis(500), Duration::from_secs(30), &self.shared.jitter)
+    }
+
+    async fn wait(&self, backoff: &mut Backoff, error: &KeepError) {
+        let pause = backoff.failed();
+        self.shared.observer.observe(&StreamEvent::Retry {
+            what: Retried::Safekeeping,
+            failures: backoff.failures(),
+            pause,
+            reason: &error.to_string(),
+        });
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn wait_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for work that may go on for some seconds after a stop; None if that was not enough.
+async fn within_stop<T>(
+    cancel: &CancelFlag,
+    stopped_at: &OnceLock<Instant>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let overdue = async {
+        cancel.cancelled().await;
+        let stopped_at = *stopped_at.get_or_init(Instant::now);
+        tokio::time::sleep_until(stopped_at + WORK_AFTER_STOP).await;
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = overdue => None,
+    }
+}
