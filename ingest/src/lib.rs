@@ -1,6 +1,7 @@
 //! From sources to the lake: what is read, how far it was read, and how it is committed.
 //!
 //! - [`aws`] opens the stores that locations name.
+//! - [`lambda`] is what the Lambda function does.
 //! - [`lake`] owns the Delta tables: commit protocol, dedupe, snapshots.
 //! - [`pipeline`] reads what the user names, decodes it on all cores and commits it: [`run`].
 //! - [`stream`] does the same for a Kinesis stream, for as long as it runs: [`run_stream`](stream::run_stream).
@@ -8,11 +9,13 @@
 
 pub mod aws;
 pub mod lake;
+pub mod lambda;
 pub mod pipeline;
 pub mod simulate;
 pub mod stream;
 
 mod cancel;
+mod record;
 mod source;
 
 pub use cancel::CancelFlag;

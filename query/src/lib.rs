@@ -5,5 +5,6 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 mod nearest;
+pub mod ops;
 pub mod output;
 pub mod report;

@@ -192,9 +192,14 @@ impl Outcome {
 
 /// The binary that was built beside the tests.
 fn path_of_binary() -> PathBuf {
+    path_of("hearback")
+}
+
+/// A program of the workspace that was built beside the tests.
+pub(crate) fn path_of(program: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("the test binary has a path");
     let folder = tests.parent().and_then(Path::parent).expect("target/PROFILE/deps/test");
-    let binary = folder.join(format!("hearback{}", std::env::consts::EXE_SUFFIX));
+    let binary = folder.join(format!("{program}{}", std::env::consts::EXE_SUFFIX));
     assert!(
         binary.exists(),
         "{} is not built: run the tests with `cargo test --release --workspace`",

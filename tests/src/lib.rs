@@ -1,5 +1,5 @@
 //! What the end-to-end tests drive the real binary with: the binary itself, independent Python
-//! readers of the lake, an independent S3, and an AWS of one's own.
+//! readers of the lake, an independent S3, an AWS of one's own, and a stand-in for the Lambda service.
 //!
 //! Nothing here links against the crates under test; they are seen as a user sees them.
 
@@ -7,6 +7,7 @@ mod binary;
 mod cache;
 mod fakecloud;
 mod kpl;
+mod lambda;
 mod loopback;
 mod python;
 mod s3;
@@ -15,6 +16,7 @@ mod stream;
 pub use binary::{Hearback, Outcome};
 pub use fakecloud::FakeCloud;
 pub use kpl::{aggregate, hash_key};
+pub use lambda::{Invoked, LambdaFunction};
 pub use python::python;
 pub use s3::S3Server;
 pub use stream::{DataStream, Record};

@@ -7,6 +7,7 @@ use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use arrow_schema::SchemaRef;
 use hearback_schemas::{EVENTS, REJECTS};
 use hearback_transform::{Decoded, DecodedPartition, decoded_schema};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::commit::Advance;
@@ -227,7 +228,9 @@ impl LakeWriter {
         now_us: i64,
     ) -> Result<Committed, LakeError> {
         self.begin_change()?;
-        let committed = self.try_commit(&delta, now_us).await?;
+        let Staged { rows, bytes } = self.staged();
+        let span = tracing::info_span!("commit", stream = %self.stream, rows, bytes);
+        let committed = self.try_commit(&delta, now_us).instrument(span).await?;
         self.failed = false;
         Ok(committed)
     }

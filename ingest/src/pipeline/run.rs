@@ -36,6 +36,9 @@ const COMMIT_AFTER_STOP: Duration = Duration::from_secs(7);
 /// How long threads may take to end after a stop.
 const THREADS_AFTER_STOP: Duration = Duration::from_secs(2);
 
+/// A run that has nothing to do tells how far it is as often as this.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
 /// The time, in microseconds since 1970-01-01T00:00:00Z.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
@@ -164,6 +167,8 @@ impl Run<'_> {
                     Some(outcome) => order.put(outcome),
                     None => return Ok(Ended::AllRead),
                 },
+                // Whoever watches has to see that a run that waits for its source is alive.
+                () = tokio::time::sleep(SIGN_OF_LIFE) => {}
             }
             while let Some(outcome) = order.take() {
                 self.intake.taken(outcome.turn.ordinal, outcome.bytes, order.ordinal());

@@ -60,7 +60,7 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<(), CliErr
     let traffic = simulated(folder.path(), args)?;
 
     note(&format!("2 of 3  reading it into the lake {lake}"));
-    let shown = ingest::Shown::new(session.quiet);
+    let shown = ingest::Shown::new(session.quiet, session.log_format);
     let sources = vec![SourceSpec::Path(traffic)];
     let request = ingest::request(&session.config, &lake, sources, CancelFlag::new());
     let read = hearback_ingest::run(request, &shown).await;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::config::{ConfigError, KEYS};
 use crate::engine::EngineError;
+use crate::ops::logs::LogFormat;
 use crate::output::OutputError;
 
 /// The exit codes of the contract that a failure can have.
@@ -71,38 +72,66 @@ impl CliError {
         self
     }
 
-    /// Says what happened on stderr and gives the exit code.
+    /// Says what happened on stderr.
+    pub fn say(&self, format: LogFormat) {
+        if self.exit == Exit::ClosedPipe {
+            return;
+        }
+        match format {
+            LogFormat::Text => eprint!("{}", self.text()),
+            LogFormat::Json => {
+                let (exit_code, hint) = (self.code(), self.hint.as_deref());
+                let causes = self.causes().join(": ");
+                tracing::error!(exit_code, causes, hint, "{}", self.sentence);
+            }
+        }
+    }
+
+    /// The exit code of the contract.
     #[must_use]
-    pub fn report(&self) -> ExitCode {
-        let code = match self.exit {
-            Exit::ClosedPipe => return ExitCode::SUCCESS,
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+
+    fn code(&self) -> u8 {
+        match self.exit {
+            Exit::ClosedPipe => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Refused => 3,
             Exit::Partial => 4,
-        };
-        eprint!("{}", self.text());
-        ExitCode::from(code)
+        }
     }
 
     /// What is said: `error: …`, a line for each cause that adds something, `hint: …`.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!("error: {}\n", self.sentence);
-        let mut said = self.sentence.clone();
-        let mut cause: Option<&dyn Error> = self.cause.as_deref().map(|cause| cause as &dyn Error);
-        while let Some(current) = cause {
-            let sentence = current.to_string();
-            if !said.contains(&sentence) {
-                text.push_str(&format!("cause: {sentence}\n"));
-            }
-            said = sentence;
-            cause = current.source();
+        for cause in self.causes() {
+            text.push_str(&format!("cause: {cause}\n"));
         }
         if let Some(hint) = &self.hint {
             text.push_str(&format!("hint: {hint}\n"));
         }
         text
+    }
+}
+
+impl CliError {
+    /// The causes that add something, outermost first.
+    fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut said = self.sentence.clone();
+        let mut cause: Option<&dyn Error> = self.cause.as_deref().map(|cause| cause as &dyn Error);
+        while let Some(current) = cause {
+            let sentence = current.to_string();
+            if !said.contains(&sentence) {
+                causes.push(sentence.clone());
+            }
+            said = sentence;
+            cause = current.source();
+        }
+        causes
     }
 }
 

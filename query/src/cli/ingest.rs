@@ -15,6 +15,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{CliError, Session, now, print};
 use crate::config::{Config, format_bytes};
+use crate::ops::logs::LogFormat;
+use crate::ops::{Vitals, Watched, server};
 
 /// Between two lines of progress where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -47,6 +49,9 @@ pub(super) struct IngestArgs {
     /// Exit with 1 if anything was rejected
     #[arg(long)]
     strict: bool,
+    /// Serve Prometheus metrics and /healthz while it runs, such as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -67,8 +72,10 @@ pub(super) async fn run(session: &Session, args: &IngestArgs) -> Result<(), CliE
     let cancel = CancelFlag::new();
     stop_on_signals(&cancel)?;
     let request = request(&session.config, session.config.lake(), sources, cancel);
-    let shown = Shown::new(session.quiet);
-    let ended = hearback_ingest::run(request, &shown).await;
+    let shown = Shown::new(session.quiet, session.log_format);
+    let vitals = watch(session, args.metrics.as_deref()).await?;
+    let watched = Watched { shown: &shown, vitals: &vitals };
+    let ended = hearback_ingest::run(request, &watched).await;
     shown.close();
     let (summary, error) = match ended {
         Ok(summary) => (summary, None),
@@ -89,6 +96,25 @@ pub(super) async fn run(session: &Session, args: &IngestArgs) -> Result<(), CliE
         .hint("SELECT reason, count(*) FROM rejects GROUP BY 1 shows why"));
     }
     Ok(())
+}
+
+/// The vitals of a run, shown and sent to whoever asked for them.
+async fn watch(session: &Session, address: Option<&str>) -> Result<Arc<Vitals>, CliError> {
+    let vitals = Arc::new(Vitals::new());
+    session.telemetry.observe(&vitals);
+    if let Some(address) = address {
+        let bound = server::serve(address, Arc::clone(&vitals)).await.map_err(|error| {
+            CliError::usage(format!("cannot serve metrics at {address}"))
+                .because(error)
+                .hint("--metrics takes HOST:PORT; port 0 finds a free one")
+        })?;
+        match session.log_format {
+            LogFormat::Json => tracing::info!(address = %bound, "metrics"),
+            LogFormat::Text if session.quiet => {}
+            LogFormat::Text => eprintln!("metrics at http://{bound}/metrics"),
+        }
+    }
+    Ok(vitals)
 }
 
 /// A request over the configured settings.
@@ -221,6 +247,7 @@ fn format_size(bytes: u64) -> String {
 #[derive(Debug)]
 pub(super) struct Shown {
     quiet: bool,
+    format: LogFormat,
     bar: Option<ProgressBar>,
     state: Mutex<Told>,
 }
@@ -233,8 +260,9 @@ struct Told {
 }
 
 impl Shown {
-    pub(super) fn new(quiet: bool) -> Self {
-        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+    pub(super) fn new(quiet: bool, format: LogFormat) -> Self {
+        let drawn = !quiet && format == LogFormat::Text && std::io::stderr().is_terminal();
+        let bar = drawn.then(|| {
             let bar = ProgressBar::new(0);
             // The template is a constant that parses; a plain bar is the fallback.
             if let Ok(style) = ProgressStyle::with_template(
@@ -244,7 +272,7 @@ impl Shown {
             }
             bar
         });
-        Self { quiet, bar, state: Mutex::new(Told::default()) }
+        Self { quiet, format, bar, state: Mutex::new(Told::default()) }
     }
 
     /// Takes the bar away.
@@ -280,6 +308,18 @@ impl Progress for Shown {
             return;
         }
         told.last_line = so_far.elapsed;
+        if self.format == LogFormat::Json {
+            tracing::info!(
+                bytes = so_far.bytes,
+                bytes_total = so_far.bytes_total,
+                objects = so_far.objects,
+                records = so_far.records,
+                rows = so_far.rows,
+                elapsed_ms = u64::try_from(so_far.elapsed.as_millis()).unwrap_or(u64::MAX),
+                "progress"
+            );
+            return;
+        }
         let of = so_far
             .bytes_total
             .map_or_else(String::new, |total| format!(" of {}", format_size(total)));
@@ -295,6 +335,14 @@ impl Progress for Shown {
     fn failed(&self, failure: &ObjectFailure) {
         let Ok(mut told) = self.state.lock() else { return };
         told.failures += 1;
+        if self.format == LogFormat::Json {
+            tracing::warn!(
+                object = failure.object,
+                problem = failure.problem,
+                "source object failed"
+            );
+            return;
+        }
         match told.failures {
             ..=SHOWN_FAILURES => self.say(&format!("warning: {failure}")),
             n if n == SHOWN_FAILURES + 1 => self.say("warning: more objects cannot be read"),

@@ -16,17 +16,20 @@ mod story;
 mod trace;
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::{ArgAction, Parser, Subcommand};
-use tracing::Level;
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use tracing::Instrument;
 
 pub use error::{CliError, Exit};
 
 use crate::config::{Config, Given};
 use crate::engine::{Engine, EngineSettings};
+use crate::ops::logs::{self, LogFormat, LogSettings};
+use crate::ops::telemetry::{Asked, Telemetry};
 
 /// Hears what comes back after an email is sent: deliveries, bounces, complaints, opens and clicks
 /// become rows of an open Delta Lake, to be asked in SQL.
@@ -54,6 +57,16 @@ struct Global {
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
     quiet: bool,
+    /// Form of the lines on stderr
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t = LogFormat::Text,
+        help_heading = "Global options"
+    )]
+    log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,6 +85,8 @@ enum Command {
 struct Session {
     config: Config,
     quiet: bool,
+    log_format: LogFormat,
+    telemetry: Arc<Telemetry>,
 }
 
 impl Session {
@@ -93,29 +108,47 @@ impl Session {
 /// Runs the program with the process's own arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments()) {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches_from(arguments()).and_then(|matches| {
+        let name = matches.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&matches)?, name))
+    });
+    let (cli, name) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Help and version go to stdout and are no error; a closed pipe is nobody's concern.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    start_logging(&cli.global);
-    match run(cli) {
+    let telemetry = Telemetry::start(Asked::read(environment));
+    let log_format = cli.global.log_format;
+    let settings =
+        LogSettings { format: log_format, quiet: cli.global.quiet, verbose: cli.global.verbose };
+    logs::start(settings, telemetry.tracer());
+    if let Some(problem) = telemetry.problem() {
+        tracing::warn!(problem, "telemetry is off");
+    }
+    let telemetry = Arc::new(telemetry);
+    let ended = run(cli, &name, Arc::clone(&telemetry));
+    if let Err(error) = &ended {
+        error.say(log_format);
+    }
+    telemetry.end();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(),
+        Err(error) => error.exit_code(),
     }
 }
 
-fn run(cli: Cli) -> Result<(), CliError> {
+fn run(cli: Cli, name: &str, telemetry: Arc<Telemetry>) -> Result<(), CliError> {
     let config = Config::load(&Given {
         lake_flag: cli.global.lake,
         lake_environment: environment("HEARBACK_LAKE"),
         file_flag: cli.global.config,
         file_environment: environment("HEARBACK_CONFIG").map(PathBuf::from),
     })?;
-    let session = Session { config, quiet: cli.global.quiet };
+    let Global { quiet, log_format, .. } = cli.global;
+    let session = Session { config, quiet, log_format, telemetry };
     // Commands that ask nothing start no threads.
     match cli.command {
         Command::Schema(args) => return schema::run(&session, &args),
@@ -127,7 +160,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::failed("cannot start the worker threads").because(error))?;
-    let result = runtime.block_on(async {
+    let span = tracing::info_span!("command", name);
+    let command = async {
         match cli.command {
             Command::Ingest(args) => ingest::run(&session, &args).await,
             Command::Demo(args) => demo::run(&session, &args).await,
@@ -136,7 +170,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Trace(args) => trace::run(&session, &args).await,
             Command::Simulate(_) | Command::Schema(_) | Command::Config(_) => Ok(()),
         }
-    });
+    };
+    let result = runtime.block_on(command.instrument(span));
     // A read that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
     result
@@ -156,25 +191,6 @@ fn arguments() -> impl Iterator<Item = OsString> {
 /// An environment variable; empty is as good as unset.
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn start_logging(global: &Global) {
-    let level = match (global.quiet, global.verbose) {
-        (true, _) => Level::ERROR,
-        (false, 0) => Level::WARN,
-        (false, 1) => Level::INFO,
-        (false, 2) => Level::DEBUG,
-        (false, _) => Level::TRACE,
-    };
-    // Only our own events: what the libraries log can hold addresses.
-    let filter = tracing_subscriber::filter::Targets::new().with_target("hearback", level);
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
-    use tracing_subscriber::layer::SubscriberExt;
-    use tracing_subscriber::util::SubscriberInitExt;
-    tracing_subscriber::registry().with(layer).with(filter).init();
 }
 
 /// Writes a finished text to stdout.

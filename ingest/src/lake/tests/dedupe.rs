@@ -6,7 +6,7 @@ use hearback_schemas::{EVENTS, REJECTS};
 use object_store::memory::InMemory;
 
 use super::rows::*;
-use crate::lake::{PositionDelta, WriteSettings};
+use crate::lake::{PositionDelta, Provenance, WriteSettings};
 
 #[tokio::test]
 async fn an_event_is_kept_once_within_a_batch_across_batches_and_across_commits() {
@@ -153,6 +153,27 @@ async fn identical_garbage_is_kept_as_often_as_it_stands_in_one_source() {
         })
         .collect();
     assert_eq!(raw.iter().filter(|raw| raw.as_slice() == b"x").count(), 3);
+}
+
+#[tokio::test]
+async fn garbage_of_a_shard_is_kept_once_for_each_place_however_often_it_is_delivered() {
+    let lake = lake_in(Arc::new(InMemory::new()));
+    let shard = Provenance { source_shard: Some("shardId-000000000000"), ..from("kinesis:a") };
+    let other = Provenance { source_shard: Some("shardId-000000000001"), ..shard };
+    let mut writer = writer(&lake).await;
+    // The places of these are "0" and "1".
+    writer.stage(garbage(&["x", "x"]), shard).await.expect("staged");
+    writer.stage(garbage(&["x"]), other).await.expect("staged");
+    let nothing_read = || PositionDelta::Objects(Vec::new());
+    assert_eq!(writer.commit(nothing_read(), NOW_US).await.expect("committed").rejected, 3);
+
+    // Delivered again: to the writer that is still there, and to another one.
+    writer.stage(garbage(&["x", "x"]), shard).await.expect("staged");
+    assert_eq!(writer.commit(nothing_read(), NOW_US).await.expect("committed").rejected, 0);
+    let mut writer = begin(&lake, settings()).await.expect("a writer");
+    writer.stage(garbage(&["x"]), other).await.expect("staged");
+    assert_eq!(writer.commit(nothing_read(), NOW_US).await.expect("committed").rejected, 0);
+    assert_eq!(reject_count(&lake).await, 3);
 }
 
 #[tokio::test]

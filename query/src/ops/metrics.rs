@@ -1,0 +1,210 @@
+//! Every metric that there is, each defined once: name, meaning, kind; and the text that Prometheus reads.
+//!
+//! Names follow Prometheus's "Metric and label naming": base units, counters ending in `_total`.
+//! `docs/operations.md` lists them; a test holds the two together.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
+    text,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use super::vitals::{Series, Vitals};
+
+/// What the values of a metric are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A count since the process began.
+    Counter,
+    /// A value as it is now.
+    Gauge,
+}
+
+/// A metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Name, for counters without the `_total` that Prometheus sees.
+    pub name: &'static str,
+    /// What it counts or measures, with its unit.
+    pub meaning: &'static str,
+    /// What its values are.
+    pub kind: Kind,
+}
+
+const fn counter(name: &'static str, meaning: &'static str) -> Metric {
+    Metric { name, meaning, kind: Kind::Counter }
+}
+
+const fn gauge(name: &'static str, meaning: &'static str) -> Metric {
+    Metric { name, meaning, kind: Kind::Gauge }
+}
+
+/// Source documents read.
+pub const RECORDS: Metric = counter("hearback_ingest_records", "Source documents read");
+/// Rows decoded.
+pub const ROWS: Metric =
+    counter("hearback_ingest_rows", "Rows decoded, those included that turn out to be duplicates");
+/// Bytes read.
+pub const BYTES: Metric = counter("hearback_ingest_bytes", "Bytes read from sources, as stored");
+/// Objects read.
+pub const OBJECTS: Metric =
+    counter("hearback_ingest_objects", "Files and objects read to their end");
+/// Failed objects.
+pub const FAILED_OBJECTS: Metric = counter(
+    "hearback_ingest_failed_objects",
+    "Files and objects that could not be read, or not to their end",
+);
+/// Health.
+pub const HEALTHY: Metric =
+    gauge("hearback_healthy", "1 while progress is being made, 0 when /healthz answers 503");
+
+/// Every metric, in the order in which they are shown.
+pub const METRICS: &[Metric] = &[RECORDS, ROWS, BYTES, OBJECTS, FAILED_OBJECTS, HEALTHY];
+
+/// Which text is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposition {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus's text format 0.0.4, which every reader knows.
+    Classic,
+}
+
+impl Exposition {
+    /// What an `Accept` header asks for.
+    #[must_use]
+    pub fn accepted(header: &str) -> Self {
+        match header.contains("application/openmetrics-text") {
+            true => Self::OpenMetrics,
+            false => Self::Classic,
+        }
+    }
+
+    /// The `Content-Type` to answer with.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+/// The metrics as Prometheus reads them.
+///
+/// # Errors
+/// None in practice: the text is written to memory.
+pub fn exposed(vitals: &Arc<Vitals>, form: Exposition) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Shown(Arc::clone(vitals))));
+    let mut shown = String::new();
+    text::encode(&mut shown, &registry)?;
+    Ok(match form {
+        Exposition::OpenMetrics => shown,
+        Exposition::Classic => classic(&shown),
+    })
+}
+
+/// OpenMetrics names the family of a counter without `_total`, and ends with a mark.
+fn classic(open_metrics: &str) -> String {
+    let mut text = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines() {
+        let words: Vec<&str> = line.splitn(4, ' ').collect();
+        let counter = |name: &str| {
+            METRICS.iter().any(|metric| metric.kind == Kind::Counter && metric.name == name)
+        };
+        match words[..] {
+            ["#", "EOF"] => continue,
+            ["#", kind, name, rest] if counter(name) => {
+                text.push_str(&format!("# {kind} {name}_total {rest}"));
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[derive(Debug)]
+struct Shown(Arc<Vitals>);
+
+impl Collector for Shown {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for metric in METRICS {
+            let kind = match metric.kind {
+                Kind::Counter => MetricType::Counter,
+                Kind::Gauge => MetricType::Gauge,
+            };
+            let all = self.0.series(metric);
+            if all.is_empty() {
+                continue;
+            }
+            let mut family = encoder.encode_descriptor(metric.name, metric.meaning, None, kind)?;
+            for series in &all {
+                if series.labels.is_empty() {
+                    encode(&mut family, metric.kind, series.value)?;
+                    continue;
+                }
+                let labels = Labels(series);
+                encode(&mut family.encode_family(&labels)?, metric.kind, series.value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode(encoder: &mut MetricEncoder<'_>, kind: Kind, value: f64) -> Result<(), fmt::Error> {
+    match kind {
+        // Counts are whole and far below 2^53.
+        Kind::Counter => encoder.encode_counter::<NoLabelSet, u64, u64>(&(value as u64), None),
+        Kind::Gauge => encoder.encode_gauge(&value),
+    }
+}
+
+#[derive(Debug)]
+struct Labels<'a>(&'a Series);
+
+impl EncodeLabelSet for Labels<'_> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        for (name, value) in &self.0.labels {
+            (*name, value.as_str()).encode(encoder.encode_label())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_every_metric() {
+        let page = include_str!("../../../docs/operations.md");
+        for metric in METRICS {
+            let name = match metric.kind {
+                Kind::Counter => format!("`{}_total`", metric.name),
+                Kind::Gauge => format!("`{}`", metric.name),
+            };
+            assert!(page.contains(&name), "{name} is not in docs/operations.md");
+        }
+    }
+
+    #[test]
+    fn both_forms_hold_the_same_values() {
+        let vitals = Arc::new(Vitals::new());
+        vitals.set(&RECORDS, &[], 7.0);
+        let open = exposed(&vitals, Exposition::OpenMetrics).unwrap();
+        assert!(open.contains("# TYPE hearback_ingest_records counter\n"), "{open}");
+        assert!(open.contains("\nhearback_ingest_records_total 7\n"), "{open}");
+        assert!(open.ends_with("# EOF\n"), "{open}");
+        let classic = exposed(&vitals, Exposition::Classic).unwrap();
+        assert!(classic.contains("# TYPE hearback_ingest_records_total counter\n"), "{classic}");
+        assert!(classic.contains("\nhearback_ingest_records_total 7\n"), "{classic}");
+        assert!(!classic.contains("EOF"), "{classic}");
+    }
+}

@@ -1,0 +1,175 @@
+//! What a run tells of itself: responsible for holding the values of all metrics, and for judging from
+//! its signs of life whether progress is being made. Everyone who shows or sends them reads them here.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::metrics::{HEALTHY, Metric};
+
+/// A run that gave no sign of life for so long is stuck. A commit that has to be tried again takes
+/// seconds, and a run gives a sign every second while it waits for its source.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// One value of a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Names and values of its labels.
+    pub labels: Vec<(&'static str, String)>,
+    /// The value.
+    pub value: f64,
+}
+
+/// Whether progress is being made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It is, or there is nothing to do, or another process does it.
+    Good(String),
+    /// It is not.
+    Bad(String),
+}
+
+type Values = BTreeMap<Vec<(&'static str, String)>, f64>;
+
+/// The values of all metrics, and the signs of life.
+#[derive(Debug)]
+pub struct Vitals {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    values: BTreeMap<&'static str, Values>,
+    last_sign: Instant,
+    state: String,
+    /// What the run waits for that should not make it wait.
+    blocked: Option<String>,
+}
+
+impl Default for Vitals {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Vitals {
+    /// Of a run that begins now.
+    #[must_use]
+    pub fn new() -> Self {
+        let state = State {
+            values: BTreeMap::new(),
+            last_sign: Instant::now(),
+            state: "starting".to_owned(),
+            blocked: None,
+        };
+        Self { state: Mutex::new(state) }
+    }
+
+    /// Sets a value.
+    pub fn set(&self, metric: &'static Metric, labels: &[(&'static str, &str)], value: f64) {
+        self.state().values.entry(metric.name).or_default().insert(owned(labels), value);
+    }
+
+    /// Adds to a value, which begins at 0.
+    pub fn add(&self, metric: &'static Metric, labels: &[(&'static str, &str)], more: f64) {
+        *self.state().values.entry(metric.name).or_default().entry(owned(labels)).or_default() +=
+            more;
+    }
+
+    /// Takes the values of a metric away, such as those of a shard that has ended.
+    pub fn forget(&self, metric: &'static Metric, labels: &[(&'static str, &str)]) {
+        if let Some(values) = self.state().values.get_mut(metric.name) {
+            values.remove(&owned(labels));
+        }
+    }
+
+    /// A sign of life, and what the run is doing, such as `reading`.
+    pub fn sign_of_life(&self, doing: &str) {
+        let mut state = self.state();
+        state.last_sign = Instant::now();
+        if state.state != doing {
+            doing.clone_into(&mut state.state);
+        }
+    }
+
+    /// The run is alive but cannot go on, for this reason; `None`: it can again.
+    pub fn blocked(&self, reason: Option<String>) {
+        let mut state = self.state();
+        state.last_sign = Instant::now();
+        state.blocked = reason;
+    }
+
+    /// Whether progress is being made.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let state = self.state();
+        if let Some(reason) = &state.blocked {
+            return Health::Bad(format!("blocked: {reason}"));
+        }
+        let silent = state.last_sign.elapsed();
+        if silent > STUCK_AFTER {
+            return Health::Bad(format!(
+                "stuck: no sign of life for {} s while {}",
+                silent.as_secs(),
+                state.state
+            ));
+        }
+        Health::Good(state.state.clone())
+    }
+
+    /// The values of a metric; none if nobody has set one.
+    #[must_use]
+    pub fn series(&self, metric: &Metric) -> Vec<Series> {
+        if *metric == HEALTHY {
+            let value = f64::from(u8::from(matches!(self.health(), Health::Good(_))));
+            return vec![Series { labels: Vec::new(), value }];
+        }
+        let state = self.state();
+        let Some(values) = state.values.get(metric.name) else { return Vec::new() };
+        values
+            .iter()
+            .map(|(labels, value)| Series { labels: labels.clone(), value: *value })
+            .collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change is complete in itself, so a panic elsewhere leaves nothing half-done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn owned(labels: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::metrics::RECORDS;
+    use super::*;
+
+    #[test]
+    fn values_are_kept_by_their_labels() {
+        let vitals = Vitals::new();
+        vitals.add(&RECORDS, &[("shard", "a")], 2.0);
+        vitals.add(&RECORDS, &[("shard", "a")], 3.0);
+        vitals.set(&RECORDS, &[("shard", "b")], 1.0);
+        let values: Vec<f64> = vitals.series(&RECORDS).iter().map(|series| series.value).collect();
+        assert_eq!(values, [5.0, 1.0]);
+        vitals.forget(&RECORDS, &[("shard", "a")]);
+        assert_eq!(vitals.series(&RECORDS).len(), 1);
+    }
+
+    #[test]
+    fn a_run_is_well_while_it_gives_signs_and_is_not_blocked() {
+        let vitals = Vitals::new();
+        vitals.sign_of_life("standing by");
+        assert_eq!(vitals.health(), Health::Good("standing by".to_owned()));
+        vitals.blocked(Some("the lake cannot be written".to_owned()));
+        assert_eq!(vitals.health(), Health::Bad("blocked: the lake cannot be written".to_owned()));
+        assert_eq!(vitals.series(&HEALTHY)[0].value, 0.0);
+        vitals.blocked(None);
+        vitals.state().last_sign -= STUCK_AFTER + Duration::from_secs(1);
+        let Health::Bad(reason) = vitals.health() else { panic!("stuck and well") };
+        assert!(reason.starts_with("stuck: no sign of life for 61 s"), "{reason}");
+    }
+}
