@@ -13,7 +13,7 @@
 //! any file of the version before. Compaction and deletion by others change which files there are,
 //! never whether this holds, because what is compared is files, not what others said they did.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -249,7 +249,7 @@ impl Staging {
             stream::iter(comparisons).buffer_unordered(COMPARISONS).try_collect().await?;
         compared.extend(open.iter().map(|(file, _)| file.path.clone()));
 
-        let mut gone: HashMap<PartitionKey, IdSet> = HashMap::new();
+        let mut gone: BTreeMap<PartitionKey, IdSet> = BTreeMap::new();
         for (key, id) in copies.into_iter().flatten() {
             gone.entry(key).or_default().insert(id);
         }

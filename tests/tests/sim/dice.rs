@@ -36,3 +36,17 @@ impl Dice {
         Self::new(self.number())
     }
 }
+
+/// FNV-1a over all of it.
+pub(crate) fn hash(words: &[&str], numbers: &[u64]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    for word in words {
+        word.bytes().for_each(&mut add);
+        add(0xff);
+    }
+    for number in numbers {
+        number.to_le_bytes().into_iter().for_each(&mut add);
+    }
+    hash
+}

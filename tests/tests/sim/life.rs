@@ -1,10 +1,13 @@
 //! The life of a simulated process: it takes steps (requests to the store and to Kinesis), and at one
 //! of them, or at some moment, it is killed. Then nothing that it does has an effect any more.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
+
+use crate::dice::hash;
 
 /// Where in a step a process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,10 @@ pub(crate) struct Life(Arc<State>);
 
 #[derive(Debug)]
 struct State {
+    /// Tells it apart from the other processes of its world.
+    id: u64,
+    /// How often it has asked for each thing.
+    asked: Mutex<HashMap<u64, u64>>,
     steps: AtomicU64,
     /// The step at which it dies, and how.
     fate: Option<(u64, Death)>,
@@ -32,13 +39,24 @@ struct State {
 
 impl Life {
     /// A process that dies at a step (the first is 1), or lives on.
-    pub(crate) fn new(fate: Option<(u64, Death)>) -> Self {
+    pub(crate) fn new(id: u64, fate: Option<(u64, Death)>) -> Self {
         Self(Arc::new(State {
+            id,
+            asked: Mutex::default(),
             steps: AtomicU64::new(0),
             fate,
             dead: AtomicBool::new(false),
             died: Notify::new(),
         }))
+    }
+
+    /// A number for one request of this process, by what it asks for and how often it has before.
+    pub(crate) fn request(&self, what: &str, about: &str) -> u64 {
+        let request = hash(&[what, about], &[self.0.id]);
+        let mut asked = self.0.asked.lock().expect("nobody panics in here");
+        let times = asked.entry(request).or_default();
+        *times += 1;
+        hash(&[], &[request, *times])
     }
 
     /// Takes a step; says how the process dies in it, if it does. The dead take no steps.

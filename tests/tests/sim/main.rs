@@ -12,11 +12,16 @@
 
 mod dice;
 mod documents;
+mod kinesis;
 mod lake_rows;
 mod life;
 mod objects;
+mod producer;
 mod store;
+mod stream;
+mod streams;
 mod time;
+mod truth;
 mod world;
 
 use std::any::Any;
@@ -36,17 +41,41 @@ fn objects_read_by_several_processes_that_die_are_in_the_lake_once() {
 }
 
 #[test]
+fn a_stream_read_by_processes_that_die_is_in_the_lake_once() {
+    for_every_seed("a_stream_read_by_processes_that_die_is_in_the_lake_once", 150, |seed| {
+        run(streams::world(seed));
+    });
+}
+
+#[test]
+fn of_two_processes_one_stands_by_and_takes_over_within_thirty_seconds() {
+    for_every_seed(
+        "of_two_processes_one_stands_by_and_takes_over_within_thirty_seconds",
+        20,
+        |seed| run(streams::takeover(seed)),
+    );
+}
+
+#[test]
 fn a_world_is_the_same_whenever_it_is_made() {
     for seed in 0..10 {
         let (first, second) = (run(objects::world(seed)), run(objects::world(seed)));
         assert_eq!(first, second, "seed {seed} cannot be replayed");
+        let (first, second) = (run(streams::world(seed)), run(streams::world(seed)));
+        assert_eq!(first, second, "seed {seed} of a stream cannot be replayed");
     }
 }
 
-/// Runs a world on a clock of its own.
+/// Runs a world on a clock of its own. Of the threads that libraries hand work to there is one, so that
+/// it is done in the order in which it was handed over.
 fn run<T>(world: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
+    let runtime = runtime
+        .enable_time()
+        .start_paused(true)
+        .max_blocking_threads(1)
+        .build()
+        .expect("a runtime");
     runtime.block_on(world)
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn world(seed: u64) -> u64 {
         let (cloud, objects, dice) = (Arc::clone(&cloud), Arc::clone(&objects), dice.split());
         tokio::spawn(async move {
             for _ in 0..dice.among(1..6) {
-                let life = Life::new(world::fate(&dice));
+                let life = Life::new(dice.number(), world::fate(&dice));
                 let longest = Duration::from_millis(dice.among(100..120_000));
                 let reads =
                     read(Arc::clone(&cloud), life.clone(), Arc::clone(&objects), dice.split());
@@ -44,7 +44,7 @@ pub(crate) async fn world(seed: u64) -> u64 {
 
     world::calm_down(&cloud).await;
     for _ in 0..2 {
-        let life = Life::new(None);
+        let life = Life::new(dice.number(), None);
         let reads = read(Arc::clone(&cloud), life.clone(), Arc::clone(&objects), dice.split());
         let end = world::run(&life, None, reads).await;
         assert!(matches!(end, End::Done), "in calm weather: {end:?}");

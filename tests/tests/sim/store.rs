@@ -39,7 +39,7 @@ pub(crate) struct Weather {
 pub(crate) struct Cloud {
     pub(crate) objects: Arc<InMemory>,
     pub(crate) time: Time,
-    pub(crate) dice: Dice,
+    pub(crate) seed: u64,
     pub(crate) weather: Weather,
     /// Whether things go wrong at present.
     pub(crate) stormy: AtomicBool,
@@ -77,7 +77,30 @@ pub(crate) struct SimStore {
     life: Life,
 }
 
+/// The luck of one request: it follows from the seed and from what is asked for, not from what else is
+/// asked for at that time.
+#[derive(Clone, Debug)]
+pub(crate) struct Luck {
+    /// Different for every request.
+    pub(crate) request: u64,
+    pub(crate) dice: Dice,
+    is_stormy: bool,
+}
+
+impl Luck {
+    /// Whether something happens that happens so often in a thousand requests.
+    pub(crate) fn has(&self, chance: u64) -> bool {
+        self.is_stormy && self.dice.per_mille(chance)
+    }
+}
+
 impl Cloud {
+    pub(crate) fn luck(&self, life: &Life, what: &str, about: &str) -> Luck {
+        let request = life.request(what, about);
+        let dice = Dice::new(self.seed ^ request);
+        Luck { request, dice, is_stormy: self.stormy.load(Ordering::SeqCst) }
+    }
+
     /// Notes that something was asked for. Set `HEARBACK_SIM_TRACE` to read along.
     pub(crate) fn note(&self, what: &str, about: &str) {
         if !self.time.is_world() {
@@ -107,20 +130,19 @@ impl SimStore {
         Arc::new(Self { cloud: Arc::clone(cloud), life: life.clone() })
     }
 
-    fn happens(&self, chance: u64) -> bool {
-        self.cloud.stormy.load(Ordering::SeqCst) && self.cloud.dice.per_mille(chance)
-    }
-
-    /// Waits for the request's turn. The dead wait for ever.
-    async fn begin(&self, what: &str, about: &str) -> Result<Option<Death>> {
-        let delay = match self.happens(self.cloud.weather.slow) {
-            true => self.cloud.dice.among(1000..20_000),
-            false => self.cloud.dice.among(1..40),
+    /// Waits for the request's turn. The dead wait for ever. Returns the luck of this request, and how
+    /// the process dies in it, if it does.
+    async fn begin(&self, what: &str, about: &str) -> Result<(Luck, Option<Death>)> {
+        let luck = self.cloud.luck(&self.life, what, about);
+        let delay = match luck.has(self.cloud.weather.slow) {
+            true => luck.dice.among(1000..20_000),
+            false => luck.dice.among(1..40),
         };
-        self.cloud.time.turn(delay).await;
+        self.cloud.time.turn(luck.request, delay).await;
         self.alive().await?;
         self.cloud.note(what, about);
-        Ok(self.life.step())
+        let death = self.life.step();
+        Ok((luck, death))
     }
 
     async fn alive(&self) -> Result<()> {
@@ -140,17 +162,19 @@ impl SimStore {
     }
 
     async fn read(&self, what: &str, about: &str) -> Result<()> {
-        if self.begin(what, about).await?.is_some() {
+        let (luck, death) = self.begin(what, about).await?;
+        if death.is_some() {
             self.die().await?;
         }
-        if self.happens(self.cloud.weather.refused) {
+        if luck.has(self.cloud.weather.refused) {
             return Err(generic("503 Slow Down"));
         }
         Ok(())
     }
 
     async fn course_of_write(&self, location: &Path) -> Result<Course> {
-        if let Some(death) = self.begin("put", location.as_ref()).await? {
+        let (luck, death) = self.begin("put", location.as_ref()).await?;
+        if let Some(death) = death {
             return Ok(Course::Died(death));
         }
         if self.cloud.full.load(Ordering::SeqCst) {
@@ -163,7 +187,7 @@ impl SimStore {
             (weather.retried, Course::Retried),
             (weather.late, Course::Late),
         ] {
-            if self.happens(chance) {
+            if luck.has(chance) {
                 return Ok(course);
             }
         }
@@ -173,10 +197,10 @@ impl SimStore {
     /// Lets a write take effect later, whatever becomes of its sender.
     fn put_later(&self, location: &Path, payload: PutPayload, options: PutOptions) {
         let cloud = Arc::clone(&self.cloud);
+        let luck = cloud.luck(&self.life, "put late", location.as_ref());
         let location = location.clone();
-        let delay = cloud.dice.among(1..60_000);
         let task = async move {
-            cloud.time.turn(delay).await;
+            cloud.time.turn(luck.request, luck.dice.among(1..60_000)).await;
             let _ = cloud.objects.put_opts(&location, payload, options).await;
         };
         if self.cloud.time.is_world() {

@@ -32,7 +32,6 @@ pub(crate) enum End {
     /// It was done.
     Done,
     /// It said why it could not go on.
-    #[expect(dead_code, reason = "shown when a process fails that must not")]
     Failed(String),
     Killed,
 }
@@ -43,7 +42,7 @@ pub(crate) fn cloud(dice: &Dice) -> Arc<Cloud> {
         objects: Arc::new(InMemory::new()),
         time: Time::begin(),
         weather: dice.one_of(&WEATHERS),
-        dice: dice.split(),
+        seed: dice.number(),
         stormy: AtomicBool::new(true),
         full: AtomicBool::new(false),
         trace: Trace::default(),
