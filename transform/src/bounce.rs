@@ -6,16 +6,15 @@
 //! What remains is `undetermined`, for a policy to judge.
 
 mod evidence;
+mod matcher;
 mod rules;
 pub mod status;
 
-use std::sync::LazyLock;
-
 use hearback_schemas::BounceClass;
-use regex::bytes::{RegexSet, RegexSetBuilder};
 
 use evidence::Reply;
-use rules::{CodeRule, TextRule, code_matches};
+use matcher::MATCHER;
+use rules::{CodeRule, code_matches};
 
 pub use status::status_code;
 
@@ -92,37 +91,14 @@ fn is(field: Option<&str>, word: &str) -> bool {
     field.is_some_and(|field| field.trim().eq_ignore_ascii_case(word))
 }
 
-/// All patterns in one automaton: a text is read once, however many rows there are.
-static PATTERNS: LazyLock<RegexSet> = LazyLock::new(|| {
-    RegexSetBuilder::new(text_rules().map(|rule| rule.patterns.join("|")))
-        .unicode(false)
-        .size_limit(64 << 20)
-        .dfa_size_limit(16 << 20)
-        .build()
-        .expect("the patterns are constants, and a test compiles them")
-});
-
-fn text_rules() -> impl Iterator<Item = &'static TextRule> {
-    rules::TEXT_TABLES.into_iter().flatten()
-}
-
 fn by_text(line: &str, code: Option<&str>, permanent: bool) -> Option<BounceClass> {
-    let matches = PATTERNS.matches(line.as_bytes());
-    if !matches.matched_any() {
-        return None;
-    }
-    for (at, rule) in text_rules().enumerate() {
-        if !matches.matched(at) {
-            continue;
-        }
+    let rule = MATCHER.first(line, |rule| {
         let fits = rule.codes.is_empty()
             || code.is_some_and(|code| rule.codes.iter().any(|wanted| code_matches(wanted, code)));
         let passed_over = permanent && rule.class == BounceClass::AutoReply;
-        if fits && !passed_over {
-            return Some(rule.class);
-        }
-    }
-    None
+        fits && !passed_over
+    })?;
+    Some(rule.class)
 }
 
 fn by_code(rules: &[CodeRule], code: Option<&str>) -> Option<BounceClass> {
