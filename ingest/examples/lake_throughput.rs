@@ -7,19 +7,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow_array::builder::{ListBuilder, MapBuilder, MapFieldNames, StringBuilder};
+use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-    new_null_array,
+    ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, new_null_array,
 };
-use arrow_schema::Field;
+use arrow_cast::cast;
+use arrow_schema::{DataType, Field};
 use hearback_ingest::lake::{Lake, LakeWriter, ObjectId, PositionDelta, Provenance, WriteSettings};
 use hearback_transform::{Decoded, DecodedPartition, decoded_schema};
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
-
-/// The allocator of the program itself.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const DAY_US: i64 = 86_400_000_000;
 const NOW_US: i64 = 1_763_877_108_000_000;
@@ -158,7 +156,7 @@ fn partition(day: i32, numbers: &[u64]) -> DecodedPartition {
             "subject" => texts(&|n| format!("Your weekly digest, issue {}", n % 50)),
             "configuration_set" => texts(&|_| "marketing".to_owned()),
             "campaign" => texts(&|n| format!("campaign-{}", n % 20)),
-            "tags" => tags(numbers, field),
+            "tags" => tags(numbers),
             "processing_ms" => Arc::new(Int64Array::from_iter(
                 numbers.iter().map(|n| (n % 5 == 1).then_some((random(*n, 5) % 5000) as i64)),
             )),
@@ -186,6 +184,8 @@ fn partition(day: i32, numbers: &[u64]) -> DecodedPartition {
             "source_sequence" => texts(&|n| (n * 1627).to_string()),
             _ => new_null_array(field.data_type(), numbers.len()),
         } as ArrayRef)
+        .zip(schema.fields())
+        .map(|(column, field)| coded_as(column, field.data_type()))
         .collect();
     DecodedPartition {
         event_date: day,
@@ -198,13 +198,25 @@ fn partition(day: i32, numbers: &[u64]) -> DecodedPartition {
     }
 }
 
-fn tags(numbers: &[u64], field: &Field) -> ArrayRef {
+/// The same column as a dictionary, where the decoder gives one.
+fn coded_as(column: ArrayRef, kind: &DataType) -> ArrayRef {
+    match kind {
+        DataType::Dictionary(_, values) if matches!(**values, DataType::Map(..)) => {
+            let rows = i32::try_from(column.len()).expect("few rows");
+            let keys = Int32Array::from_iter_values(0..rows);
+            Arc::new(DictionaryArray::<Int32Type>::new(keys, column))
+        }
+        kind => cast(&column, kind).expect("the same, coded"),
+    }
+}
+
+fn tags(numbers: &[u64]) -> ArrayRef {
     let names = MapFieldNames {
         entry: "key_value".to_owned(),
         key: "key".to_owned(),
         value: "value".to_owned(),
     };
-    let item = Arc::new(Field::new("element", arrow_schema::DataType::Utf8, true));
+    let item = Arc::new(Field::new("element", DataType::Utf8, true));
     let lists = ListBuilder::new(StringBuilder::new()).with_field(item);
     let mut builder = MapBuilder::new(Some(names), StringBuilder::new(), lists);
     for number in numbers {
@@ -221,7 +233,6 @@ fn tags(numbers: &[u64], field: &Field) -> ArrayRef {
         builder.append(true).expect("as many keys as values");
     }
     let map = builder.finish();
-    assert_eq!(arrow_array::Array::data_type(&map), field.data_type());
     Arc::new(map)
 }
 

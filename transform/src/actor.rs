@@ -43,10 +43,48 @@ pub struct Fetch<'a> {
     pub unsubscribe_link: bool,
 }
 
+/// What a user agent alone tells. Programs are few and fetches many, so this is worth remembering.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Agent {
+    /// Safari's engine without a browser around it.
+    bare_safari: bool,
+    /// What Apple's prefetches call themselves, as does nobody else but scanners.
+    bare_mozilla: bool,
+    image_proxy: Option<&'static str>,
+    machine: bool,
+    /// The reason code of a name that is none.
+    nameless: Option<&'static str>,
+    client: bool,
+}
+
+impl Agent {
+    /// What a user agent tells, as given.
+    pub(crate) fn of(agent: &str) -> Self {
+        let agent = agent.trim();
+        let nameless = match agent {
+            "" => Some("empty_agent"),
+            agent if agents::is_generic(agent) => Some("generic_agent"),
+            _ => None,
+        };
+        Self {
+            bare_safari: agents::is_bare_safari(agent),
+            bare_mozilla: agent == "Mozilla/5.0",
+            image_proxy: agents::image_proxy(agent),
+            machine: agents::is_machine(agent),
+            nameless,
+            client: agents::is_client(agent),
+        }
+    }
+}
+
 /// Who fetched, and a short stable code of the signal that decided (docs/classification.md lists them).
 #[must_use]
 pub fn judge(fetch: &Fetch<'_>) -> (Actor, &'static str) {
-    let agent = fetch.user_agent.map(str::trim);
+    judge_known(fetch, fetch.user_agent.map(Agent::of).as_ref())
+}
+
+/// The same, with what the user agent tells.
+pub(crate) fn judge_known(fetch: &Fetch<'_>, agent: Option<&Agent>) -> (Actor, &'static str) {
     // Pictures only are prefetched and proxied: whoever follows a link under such a name is another machine.
     let stand_in = match (fetch.kind, agent) {
         (FetchKind::Open, Some(agent)) => prefetch_or_proxy(agent, fetch.ip),
@@ -65,31 +103,26 @@ pub fn judge(fetch: &Fetch<'_>) -> (Actor, &'static str) {
     if bot_event.eq_ignore_ascii_case("Unlikely") {
         return (Actor::Human, "ses_not_bot");
     }
-    if agent.is_some_and(agents::is_machine) {
+    if agent.is_some_and(|agent| agent.machine) {
         return (Actor::Scanner, "scanner_agent");
     }
     weigh(fetch, agent)
 }
 
-fn prefetch_or_proxy(agent: &str, ip: Option<&str>) -> Option<(Actor, &'static str)> {
-    if agent == "Mozilla/5.0" && ip.is_some_and(relay::is_apple) {
+fn prefetch_or_proxy(agent: &Agent, ip: Option<&str>) -> Option<(Actor, &'static str)> {
+    if agent.bare_mozilla && ip.is_some_and(relay::is_apple) {
         return Some((Actor::Mpp, "apple_mpp_agent"));
     }
-    if agents::is_bare_safari(agent) {
+    if agent.bare_safari {
         return Some((Actor::Mpp, "apple_mpp_safari"));
     }
-    let reason = agents::image_proxy(agent)?;
-    Some((Actor::Proxy, reason))
+    Some((Actor::Proxy, agent.image_proxy?))
 }
 
 /// Judges by the weak signs: two of them make a scanner, one makes a human doubtful.
-fn weigh(fetch: &Fetch<'_>, agent: Option<&str>) -> (Actor, &'static str) {
+fn weigh(fetch: &Fetch<'_>, agent: Option<&Agent>) -> (Actor, &'static str) {
     let soon = fetch.millis_after_send.is_some_and(|millis| millis <= SOON_AFTER_SEND_MILLIS);
-    let nameless = match agent {
-        Some("") => Some("empty_agent"),
-        Some(agent) if agents::is_generic(agent) => Some("generic_agent"),
-        _ => None,
-    };
+    let nameless = agent.and_then(|agent| agent.nameless);
     // People do unsubscribe; only together with another sign does it say something.
     let unsubscribing = fetch.unsubscribe_link && fetch.kind == FetchKind::Click;
     match (soon, nameless) {
@@ -102,7 +135,7 @@ fn weigh(fetch: &Fetch<'_>, agent: Option<&str>) -> (Actor, &'static str) {
     }
     match agent {
         None => (Actor::Unknown, "no_signal"),
-        Some(agent) if agents::is_client(agent) => (Actor::Human, "client_agent"),
+        Some(agent) if agent.client => (Actor::Human, "client_agent"),
         Some(_) => (Actor::Unknown, "unknown_agent"),
     }
 }

@@ -85,21 +85,14 @@ const fn byte_kinds() -> [u8; 256] {
 
 /// Where the `@` stands if the text is already in the spelling we want: nearly every address is.
 fn plain_at(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    let mut ats = 0;
-    for (place, byte) in bytes.iter().enumerate() {
-        let kind = BYTE_KIND[usize::from(*byte)];
-        if kind == 0 {
-            continue;
-        }
-        if kind == OTHER {
-            return None;
-        }
-        at = place;
-        ats += 1;
+    let at = memchr::memchr(b'@', bytes)?;
+    let mut kinds = 0;
+    for byte in bytes {
+        kinds |= BYTE_KIND[usize::from(*byte)];
     }
+    let only = kinds == AT && memchr::memchr(b'@', &bytes[at + 1..]).is_none();
     let last = *bytes.last()?;
-    (ats == 1 && at > 0 && last != b'.' && last != b'@').then_some(at)
+    (only && at > 0 && last != b'.' && last != b'@').then_some(at)
 }
 
 /// An address that only has capitals in it: the commonest spelling after the plain one.

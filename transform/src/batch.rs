@@ -3,36 +3,69 @@
 //! A row only touches the columns it fills: the others catch up when they are next written to, so
 //! the work per row does not grow with the number of columns or of days.
 
+mod coded;
+mod columns;
+mod tags;
+
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, Int32Array, Int64Array, ListArray, MapArray, RecordBatch, StringArray, StructArray,
-    TimestampMicrosecondArray,
+    Array as _, ArrayRef, Int32Array, Int64Array, RecordBatch, TimestampMicrosecondArray,
 };
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{DataType, Fields, Schema, SchemaRef};
+use arrow_schema::{DataType, Schema, SchemaRef};
 use hearback_schemas::EVENTS;
 
 use crate::decode::{DecodedPartition, Origin};
-use crate::event::{COLS, Col, Tags, Texts};
+use crate::event::{COLS, Col, Texts};
+use crate::tags::Tags;
+use coded::{CODED, ValueArrays, Values, coded_type, is_coded, repeated};
+use columns::{NumberColumn, TextColumn};
 
 static DECODED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let file = EVENTS.file_schema();
-    let fields: Vec<_> =
-        file.fields().iter().filter(|field| field.name() != "ingest_time").cloned().collect();
+    let decoded = file.fields().iter().filter(|field| field.name() != "ingest_time");
+    let fields: Vec<_> = decoded
+        .map(|field| {
+            let coded = match COLUMN_OF_NAME.get(field.name().as_str()) {
+                Some(col) => CODED >> *col & 1 == 1,
+                None => matches!(field.name().as_str(), "tags" | "source_name" | "source_shard"),
+            };
+            if coded {
+                let kind = coded_type(field.data_type());
+                return Arc::new(field.as_ref().clone().with_data_type(kind));
+            }
+            Arc::clone(field)
+        })
+        .collect();
     Arc::new(Schema::new(fields))
 });
 
 /// The columns of a decoded batch: those of the `events` data files without `ingest_time`, which is
-/// only known when the rows are committed.
+/// only known when the rows are committed. Columns whose values repeat are dictionaries of what the
+/// files have.
 #[must_use]
 pub fn decoded_schema() -> SchemaRef {
     Arc::clone(&DECODED_SCHEMA)
 }
 
-/// Text that one batch holds at most, in bytes; a batch that is larger is closed and another one of
-/// the same date begun. Arrow's offsets are 32 bits wide.
+/// Where the value of a row of a decoded column stands: the dictionary and the place in it, or the
+/// column itself. `None` if there is no value.
+#[must_use]
+pub fn value_at(column: &ArrayRef, row: usize) -> Option<(&ArrayRef, usize)> {
+    if column.is_null(row) {
+        return None;
+    }
+    match column.as_dictionary_opt::<Int32Type>() {
+        Some(coded) => Some((coded.values(), coded.key(row)?)),
+        None => Some((column, row)),
+    }
+}
+
+/// Text that one batch holds at most, in bytes, and so do the dictionaries of all batches together;
+/// what is larger is closed and another one begun. Arrow's offsets are 32 bits wide.
 const MAX_BATCH_BYTES: usize = 256 << 20;
 
 /// The rows of one call, by date.
@@ -42,6 +75,10 @@ pub(crate) struct Batches {
     by_date: HashMap<i32, usize>,
     last: usize,
     full: Vec<Builder>,
+    /// Values of the columns of codes, of all builders.
+    values: Values,
+    /// Batches that are complete.
+    done: Vec<DecodedPartition>,
     /// Where rows come from, one entry for each change of it.
     origins: Vec<RowOrigin>,
     /// How large the largest batch of the call before was.
@@ -58,12 +95,15 @@ struct RowOrigin {
 #[derive(Debug)]
 struct Expected {
     rows: usize,
+    /// Of each column of texts.
     bytes: [usize; COLS],
+    /// Of each column of codes: whether it has any.
+    coded: [bool; COLS],
 }
 
 impl Default for Expected {
     fn default() -> Self {
-        Self { rows: 0, bytes: [0; COLS] }
+        Self { rows: 0, bytes: [0; COLS], coded: [false; COLS] }
     }
 }
 
@@ -79,7 +119,19 @@ impl Batches {
         }
     }
 
-    /// Begins a row.
+    /// Makes room for the rows of an event. Codes that were given out before mean nothing any more.
+    pub(crate) fn begin_event(&mut self) {
+        if self.values.bytes() > MAX_BATCH_BYTES {
+            self.finish_open();
+        }
+    }
+
+    /// The code of a set of tags, for the rows of the event that was begun.
+    pub(crate) fn tags(&mut self, tags: &Tags<'_>) -> Option<i32> {
+        self.values.tags(tags)
+    }
+
+    /// Begins a row of the event that was begun.
     pub(crate) fn row(&mut self, event_date: i32, event_time: i64, event_id: u128) -> Row<'_> {
         let index = self.builder(event_date);
         let builder = &mut self.open[index];
@@ -91,7 +143,7 @@ impl Batches {
         }
         builder.event_ids.push(event_id);
         builder.event_times.push(event_time);
-        Row { builder, row }
+        Row { builder, values: &mut self.values, row }
     }
 
     fn builder(&mut self, event_date: i32) -> usize {
@@ -117,22 +169,36 @@ impl Batches {
 
     /// Ends all batches.
     pub(crate) fn finish(&mut self) -> Vec<DecodedPartition> {
+        self.finish_open();
+        self.origins.clear();
+        std::mem::take(&mut self.done)
+    }
+
+    fn finish_open(&mut self) {
         self.by_date.clear();
         self.last = 0;
         let mut expected = Expected::default();
-        let mut partitions = Vec::with_capacity(self.full.len() + self.open.len());
-        for builder in self.full.drain(..).chain(self.open.drain(..)) {
+        let mut most_rows = 0;
+        for builder in self.full.iter().chain(&self.open) {
+            most_rows = most_rows.max(builder.event_ids.len());
             if builder.event_ids.len() > expected.rows {
                 expected.rows = builder.event_ids.len();
                 for (bytes, column) in expected.bytes.iter_mut().zip(&builder.texts) {
                     *bytes = column.bytes.len();
                 }
+                for (coded, column) in expected.coded.iter_mut().zip(&builder.codes) {
+                    *coded = !column.is_empty();
+                }
             }
-            partitions.push(builder.finish(&self.origins));
         }
-        self.origins.clear();
         self.expected = expected;
-        partitions
+        if most_rows == 0 {
+            return;
+        }
+        let values = self.values.finish(most_rows, &TAGS_TYPE);
+        for builder in self.full.drain(..).chain(self.open.drain(..)) {
+            self.done.push(builder.finish(&self.origins, &values));
+        }
     }
 }
 
@@ -140,6 +206,7 @@ impl Batches {
 #[derive(Debug)]
 pub(crate) struct Row<'b> {
     builder: &'b mut Builder,
+    values: &'b mut Values,
     row: usize,
 }
 
@@ -147,20 +214,28 @@ impl Row<'_> {
     /// Fills in a column that holds texts. A column is filled at most once.
     #[inline]
     pub(crate) fn text(&mut self, col: Col, text: &str) {
+        if is_coded(col) {
+            let code = self.values.text(col, text);
+            self.builder.codes[col as usize].set(self.row, code);
+            return;
+        }
         self.builder.bytes += text.len();
         self.builder.texts[col as usize].set(self.row, text);
+    }
+
+    /// Fills in the domain of the recipient and whoever runs its mailboxes.
+    #[inline]
+    pub(crate) fn recipient_domain(&mut self, domain: &str, ask: fn(&str) -> &'static str) {
+        let (domain, provider) = self.values.domain(domain, ask);
+        self.builder.codes[Col::RecipientDomain as usize].set(self.row, domain);
+        self.builder.codes[Col::MailboxProvider as usize].set(self.row, provider);
     }
 
     /// Fills in all of these columns.
     #[inline]
     pub(crate) fn texts(&mut self, texts: &Texts<'_>) {
-        let (mut filled, values) = texts.filled();
-        while filled != 0 {
-            let col = filled.trailing_zeros() as usize;
-            filled &= filled - 1;
-            let text = values[col].as_ref();
-            self.builder.bytes += text.len();
-            self.builder.texts[col].set(self.row, text);
+        for (col, text) in texts.filled() {
+            self.text(col, text);
         }
     }
 
@@ -182,9 +257,10 @@ impl Row<'_> {
         }
     }
 
-    pub(crate) fn tags(&mut self, tags: &Tags<'_>) {
-        if !tags.names.is_empty() {
-            self.builder.bytes += self.builder.tags.set(self.row, tags);
+    /// Fills in the set of tags with a code that [`Batches::tags`] gave for this event.
+    pub(crate) fn tags(&mut self, code: Option<i32>) {
+        if let Some(code) = code {
+            self.builder.tags.set(self.row, code);
         }
     }
 
@@ -216,8 +292,11 @@ struct Builder {
     sent_time: NumberColumn<i64>,
     processing_ms: NumberColumn<i64>,
     recipient_count: NumberColumn<i32>,
-    tags: TagsColumn,
+    tags: NumberColumn<i32>,
+    /// Columns of texts; those of columns of codes stay empty …
     texts: [TextColumn; COLS],
+    /// … and the other way round.
+    codes: [NumberColumn<i32>; COLS],
     bytes: usize,
 }
 
@@ -231,8 +310,9 @@ impl Builder {
             sent_time: NumberColumn::default(),
             processing_ms: NumberColumn::default(),
             recipient_count: NumberColumn::default(),
-            tags: TagsColumn::default(),
+            tags: NumberColumn::default(),
             texts: [const { TextColumn::EMPTY }; COLS],
+            codes: std::array::from_fn(|_| NumberColumn::default()),
             bytes: 0,
         };
         if let Some(expected) = expected {
@@ -244,11 +324,16 @@ impl Builder {
                     column.offsets.reserve(expected.rows + expected.rows / 8);
                 }
             }
+            for (column, coded) in builder.codes.iter_mut().zip(expected.coded) {
+                if coded {
+                    column.values.reserve(expected.rows + expected.rows / 8);
+                }
+            }
         }
         builder
     }
 
-    fn finish(mut self, origins: &[RowOrigin]) -> DecodedPartition {
+    fn finish(mut self, origins: &[RowOrigin], values: &ValueArrays) -> DecodedPartition {
         let rows = self.event_ids.len();
         let mut earliest = i64::MAX;
         let mut latest = i64::MIN;
@@ -277,16 +362,19 @@ impl Builder {
                     let (values, nulls) = self.recipient_count.finish(rows);
                     Arc::new(Int32Array::new(values.into(), nulls))
                 }
-                "tags" => Arc::new(self.tags.finish(rows, field.data_type())),
+                "tags" => values.tags(&mut self.tags, rows),
                 "source_name" => {
-                    let name = |origin: usize| Some(&*origins[origin].source_name);
-                    Arc::new(repeated(&self.origins, rows, name))
+                    let runs = self.origins.iter();
+                    repeated(runs.map(|(row, at)| (*row, Some(&*origins[*at].source_name))), rows)
                 }
                 "source_shard" => {
-                    let shard = |origin: usize| origins[origin].shard.as_deref();
-                    Arc::new(repeated(&self.origins, rows, shard))
+                    let runs = self.origins.iter();
+                    repeated(runs.map(|(row, at)| (*row, origins[*at].shard.as_deref())), rows)
                 }
                 name => match COLUMN_OF_NAME.get(name) {
+                    Some(col) if CODED >> *col & 1 == 1 => {
+                        values.texts(*col, &mut self.codes[*col], rows)
+                    }
                     Some(col) => Arc::new(self.texts[*col].finish(rows)),
                     None => arrow_array::new_null_array(field.data_type(), rows),
                 },
@@ -347,240 +435,12 @@ const TEXT_COLUMNS: [(&str, Col); COLS] = [
     ("source_sequence", Col::SourceSequence),
 ];
 
+static TAGS_TYPE: LazyLock<DataType> = LazyLock::new(|| {
+    let file = EVENTS.file_schema();
+    // A test decodes rows with tags.
+    let tags = file.field_with_name("tags").expect("`events` has a column of tags");
+    tags.data_type().clone()
+});
+
 static COLUMN_OF_NAME: LazyLock<HashMap<&str, usize>> =
     LazyLock::new(|| TEXT_COLUMNS.iter().map(|(name, col)| (*name, *col as usize)).collect());
-
-/// Which rows have a value.
-#[derive(Debug)]
-struct Filled {
-    words: Vec<u64>,
-    count: usize,
-}
-
-impl Filled {
-    const EMPTY: Self = Self { words: Vec::new(), count: 0 };
-
-    #[inline]
-    fn set(&mut self, row: usize) {
-        let word = row / 64;
-        if self.words.len() <= word {
-            self.words.resize(word + 1, 0);
-        }
-        self.words[word] |= 1 << (row % 64);
-        self.count += 1;
-    }
-
-    fn finish(&mut self, rows: usize) -> Option<NullBuffer> {
-        if self.count == rows {
-            return None;
-        }
-        self.words.resize(rows.div_ceil(64), 0);
-        let words = Buffer::from_vec(std::mem::take(&mut self.words));
-        Some(NullBuffer::new(BooleanBuffer::new(words, 0, rows)))
-    }
-}
-
-/// A column of texts.
-#[derive(Debug)]
-struct TextColumn {
-    /// Where each row's text begins; the last one ends with `bytes`.
-    offsets: Vec<i32>,
-    bytes: Vec<u8>,
-    filled: Filled,
-}
-
-impl TextColumn {
-    const EMPTY: Self = Self { offsets: Vec::new(), bytes: Vec::new(), filled: Filled::EMPTY };
-
-    #[inline]
-    fn set(&mut self, row: usize, text: &str) {
-        // Batches are closed long before their offsets could overflow (MAX_BATCH_BYTES, MAX_FAN_OUT).
-        let start = self.bytes.len() as i32;
-        if self.offsets.len() < row {
-            self.offsets.resize(row, start);
-        }
-        self.offsets.push(start);
-        append(&mut self.bytes, text.as_bytes());
-        self.filled.set(row);
-    }
-
-    fn finish(&mut self, rows: usize) -> StringArray {
-        let end = self.bytes.len() as i32;
-        self.offsets.resize(rows + 1, end);
-        let nulls = self.filled.finish(rows);
-        let offsets = ScalarBuffer::from(std::mem::take(&mut self.offsets));
-        let bytes = Buffer::from_vec(std::mem::take(&mut self.bytes));
-        // SAFETY: `set` is the only one to write. Each offset is the length that `bytes` had when
-        // the row was begun, so offsets never fall and lie between whole texts.
-        unsafe { StringArray::new_unchecked(OffsetBuffer::new_unchecked(offsets), bytes, nulls) }
-    }
-}
-
-/// Appends a text. Most are short, and a call of `memcpy` costs more than they do.
-#[inline]
-fn append(bytes: &mut Vec<u8>, text: &[u8]) {
-    let length = text.len();
-    if length > 32 {
-        bytes.extend_from_slice(text);
-        return;
-    }
-    bytes.reserve(32);
-    let end = bytes.len();
-    // SAFETY: 32 bytes are reserved behind `end`; each copy reads inside `text` and writes at most
-    // `length` bytes. The two copies of a branch overlap and together cover all of `text`.
-    unsafe {
-        let from = text.as_ptr();
-        let to = bytes.as_mut_ptr().add(end);
-        if length >= 16 {
-            std::ptr::copy_nonoverlapping(from, to, 16);
-            std::ptr::copy_nonoverlapping(from.add(length - 16), to.add(length - 16), 16);
-        } else if length >= 8 {
-            std::ptr::copy_nonoverlapping(from, to, 8);
-            std::ptr::copy_nonoverlapping(from.add(length - 8), to.add(length - 8), 8);
-        } else if length >= 4 {
-            std::ptr::copy_nonoverlapping(from, to, 4);
-            std::ptr::copy_nonoverlapping(from.add(length - 4), to.add(length - 4), 4);
-        } else {
-            for i in 0..length {
-                *to.add(i) = *from.add(i);
-            }
-        }
-        bytes.set_len(end + length);
-    }
-}
-
-/// The same text in every row that comes from the same origin.
-fn repeated<'o>(
-    runs: &[(usize, usize)],
-    rows: usize,
-    text_of: impl Fn(usize) -> Option<&'o str>,
-) -> StringArray {
-    let mut column = TextColumn::EMPTY;
-    column.offsets.reserve(rows + 1);
-    let ends = runs.iter().skip(1).map(|(start, _)| *start).chain([rows]);
-    for ((start, origin), end) in runs.iter().zip(ends) {
-        let Some(text) = text_of(*origin) else { continue };
-        // A name so long that it does not fit is left out.
-        if column.bytes.len() + text.len().saturating_mul(end - start) > MAX_BATCH_BYTES {
-            continue;
-        }
-        for row in *start..end {
-            column.set(row, text);
-        }
-    }
-    column.finish(rows)
-}
-
-/// A column of numbers.
-#[derive(Debug)]
-struct NumberColumn<T> {
-    values: Vec<T>,
-    filled: Filled,
-}
-
-impl<T> Default for NumberColumn<T> {
-    fn default() -> Self {
-        Self { values: Vec::new(), filled: Filled::EMPTY }
-    }
-}
-
-impl<T: Copy + Default> NumberColumn<T> {
-    #[inline]
-    fn set(&mut self, row: usize, value: T) {
-        self.values.resize(row, T::default());
-        self.values.push(value);
-        self.filled.set(row);
-    }
-
-    fn finish(&mut self, rows: usize) -> (Vec<T>, Option<NullBuffer>) {
-        self.values.resize(rows, T::default());
-        (std::mem::take(&mut self.values), self.filled.finish(rows))
-    }
-}
-
-/// The column of message tags: a map from names to lists of values.
-#[derive(Debug)]
-struct TagsColumn {
-    /// Where each row's names begin.
-    offsets: Vec<i32>,
-    names: TextColumn,
-    /// Where each name's values begin.
-    list_offsets: Vec<i32>,
-    values: TextColumn,
-    value_count: usize,
-    filled: Filled,
-}
-
-impl Default for TagsColumn {
-    fn default() -> Self {
-        Self {
-            offsets: Vec::new(),
-            names: TextColumn::EMPTY,
-            list_offsets: Vec::new(),
-            values: TextColumn::EMPTY,
-            value_count: 0,
-            filled: Filled::EMPTY,
-        }
-    }
-}
-
-impl TagsColumn {
-    /// Gives back the bytes added.
-    fn set(&mut self, row: usize, tags: &Tags<'_>) -> usize {
-        let before = self.names.bytes.len() + self.values.bytes.len();
-        let start = self.list_offsets.len() as i32;
-        self.offsets.resize(row, start);
-        self.offsets.push(start);
-        for (name, first, end) in &tags.names {
-            self.names.set(self.list_offsets.len(), name);
-            self.list_offsets.push(self.value_count as i32);
-            for value in &tags.values[*first as usize..*end as usize] {
-                if let Some(value) = value {
-                    self.values.set(self.value_count, value);
-                }
-                self.value_count += 1;
-            }
-        }
-        self.filled.set(row);
-        self.names.bytes.len() + self.values.bytes.len() - before
-    }
-
-    fn finish(&mut self, rows: usize, data_type: &DataType) -> MapArray {
-        let (entries, fields, value) = map_fields(data_type);
-        let names = self.list_offsets.len();
-        self.offsets.resize(rows + 1, names as i32);
-        self.list_offsets.push(self.value_count as i32);
-        let values = self.values.finish(self.value_count);
-        let lists = ListArray::new(
-            value,
-            OffsetBuffer::new(ScalarBuffer::from(std::mem::take(&mut self.list_offsets))),
-            Arc::new(values),
-            None,
-        );
-        let pairs = StructArray::new(
-            fields,
-            vec![Arc::new(self.names.finish(names)) as ArrayRef, Arc::new(lists)],
-            None,
-        );
-        MapArray::new(
-            entries,
-            OffsetBuffer::new(ScalarBuffer::from(std::mem::take(&mut self.offsets))),
-            pairs,
-            self.filled.finish(rows),
-            false,
-        )
-    }
-}
-
-/// The fields inside the map of the column `tags`: its entries, their two fields, a value's element.
-fn map_fields(
-    data_type: &DataType,
-) -> (Arc<arrow_schema::Field>, Fields, Arc<arrow_schema::Field>) {
-    if let DataType::Map(entries, _) = data_type
-        && let DataType::Struct(fields) = entries.data_type()
-        && let Some(DataType::List(element)) = fields.get(1).map(|field| field.data_type())
-    {
-        return (Arc::clone(entries), fields.clone(), Arc::clone(element));
-    }
-    unreachable!("the schema of `events` has a map of lists under `tags`")
-}

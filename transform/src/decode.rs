@@ -3,6 +3,7 @@
 use arrow_array::RecordBatch;
 
 use crate::batch::Batches;
+use crate::event::Lists;
 use crate::rows::RowWriter;
 use crate::stream::Reading;
 
@@ -75,7 +76,8 @@ pub struct DecodedPartition {
     pub event_ids: Vec<u128>,
     /// Earliest and latest `event_time`, in microseconds since 1970-01-01T00:00:00Z.
     pub event_times: (i64, i64),
-    /// The rows, in the columns of [`decoded_schema`](crate::decoded_schema).
+    /// The rows, in the columns of [`decoded_schema`](crate::decoded_schema). Columns whose values
+    /// repeat are codes of dictionaries, which they share with the other dates.
     pub batch: RecordBatch,
 }
 
@@ -113,13 +115,14 @@ pub struct Decoder {
     options: DecodeOptions,
     rows: RowWriter,
     batches: Batches,
+    lists: Option<Lists>,
 }
 
 impl Decoder {
     /// A decoder with these options.
     #[must_use]
     pub fn new(options: DecodeOptions) -> Self {
-        Self { options, rows: RowWriter::default(), batches: Batches::default() }
+        Self { options, rows: RowWriter::default(), batches: Batches::default(), lists: None }
     }
 
     /// Decodes a stream of JSON values: documents with or without white space between them, arrays,
@@ -145,8 +148,14 @@ impl Decoder {
         shape: Shape,
     ) -> (Vec<Reject>, Counts) {
         self.batches.begin(origin);
-        let mut reading =
-            Reading::new(&self.options, &mut self.rows, &mut self.batches, bytes, origin.place);
+        let mut reading = Reading::new(
+            &self.options,
+            &mut self.rows,
+            &mut self.batches,
+            &mut self.lists,
+            bytes,
+            origin.place,
+        );
         reading.read_source(bytes, shape);
         reading.finish()
     }

@@ -167,7 +167,7 @@ impl Reading<'_> {
             Ses::Control => self.ignore(site),
             Ses::Other => {}
         }
-        self.lists = event.into_lists();
+        *self.lists = Some(event.into_lists());
         Ok(!matches!(read, Ses::Other))
     }
 
@@ -190,7 +190,7 @@ impl Reading<'_> {
                 "detail" if detail.is_none() && reader.peek()? == b'{' => {
                     let from = reader.position();
                     let Ses::Event = ses::read(reader, self.options, &mut event)? else {
-                        self.lists = event.into_lists();
+                        *self.lists = Some(event.into_lists());
                         return Ok(false);
                     };
                     detail = Some(reader.since(from));
@@ -214,7 +214,7 @@ impl Reading<'_> {
             }
             _ => false,
         };
-        self.lists = event.into_lists();
+        *self.lists = Some(event.into_lists());
         Ok(found)
     }
 
@@ -232,12 +232,12 @@ impl Reading<'_> {
             Pinpoint::Control => self.ignore(site),
             Pinpoint::Other => {}
         }
-        self.lists = event.into_lists();
+        *self.lists = Some(event.into_lists());
         Ok(!matches!(read, Pinpoint::Other))
     }
 
     fn empty_event<'a>(&mut self, source: Source) -> Event<'a> {
-        Event::new(source, std::mem::take(&mut self.lists))
+        Event::new(source, self.lists.take().unwrap_or_default())
     }
 
     /// Opens an object whose outline is known, by what it holds.

@@ -10,8 +10,8 @@ use hearback_schemas::{Channel, EventType, Source};
 
 use crate::extra::{ExtraField, ExtraValue, Path};
 use crate::json::Result;
-use crate::json::canonical;
 use crate::json::reader::{Field, Reader};
+use crate::tags::Tags;
 
 /// The columns that hold texts, in the order of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,51 @@ pub(crate) enum Col {
 /// How many columns hold texts.
 pub(crate) const COLS: usize = Col::SourceSequence as usize + 1;
 
+impl Col {
+    /// All of them, in order.
+    pub(crate) const ALL: [Self; COLS] = [
+        Self::EventId,
+        Self::EventType,
+        Self::Source,
+        Self::Channel,
+        Self::AccountId,
+        Self::Region,
+        Self::MessageId,
+        Self::Sender,
+        Self::SenderDomain,
+        Self::Recipient,
+        Self::RecipientDomain,
+        Self::MailboxProvider,
+        Self::Subject,
+        Self::ConfigurationSet,
+        Self::Campaign,
+        Self::Template,
+        Self::Tenant,
+        Self::SmtpResponse,
+        Self::StatusCode,
+        Self::Diagnostic,
+        Self::RemoteIp,
+        Self::ReportingMta,
+        Self::BounceType,
+        Self::BounceSubtype,
+        Self::BounceClass,
+        Self::RuleVersion,
+        Self::ComplaintType,
+        Self::ComplaintSubtype,
+        Self::DelayType,
+        Self::IpAddress,
+        Self::UserAgent,
+        Self::Link,
+        Self::Actor,
+        Self::ActorReason,
+        Self::FailureReason,
+        Self::EndpointId,
+        Self::ApplicationId,
+        Self::Extra,
+        Self::SourceSequence,
+    ];
+}
+
 /// The texts that are the same in every row of an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Texts<'a> {
@@ -97,83 +142,16 @@ impl<'a> Texts<'a> {
         Some(std::mem::take(&mut self.values[col as usize]))
     }
 
-    /// The columns that are filled in, as bits, and what they hold.
+    /// The columns that are filled in, and what they hold.
     #[inline]
-    pub(crate) fn filled(&self) -> (u64, &[Cow<'a, str>; COLS]) {
-        (self.set, &self.values)
+    pub(crate) fn filled(&self) -> impl Iterator<Item = (Col, &str)> {
+        let mut filled = self.set;
+        std::iter::from_fn(move || {
+            let col = *Col::ALL.get(filled.trailing_zeros() as usize)?;
+            filled &= filled - 1;
+            Some((col, self.values[col as usize].as_ref()))
+        })
     }
-}
-
-/// Message tags, in the order of the document.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tags<'a> {
-    /// Names, each with the range of its values in `values`.
-    pub names: Vec<(Cow<'a, str>, u32, u32)>,
-    /// Values of all tags, one tag after the other.
-    pub values: Vec<Option<Cow<'a, str>>>,
-    /// Where the names of the event before had to go to be in order.
-    order: Vec<u32>,
-    /// Room to put names in order.
-    spare: Vec<(Cow<'a, str>, u32, u32)>,
-}
-
-impl<'a> Tags<'a> {
-    /// No tags, in the memory of these.
-    fn recycle<'b>(self) -> Tags<'b> {
-        Tags {
-            names: recycle(self.names),
-            values: recycle(self.values),
-            order: self.order,
-            spare: recycle(self.spare),
-        }
-    }
-
-    /// The first value of a tag.
-    pub(crate) fn first(&self, name: &str) -> Option<&Cow<'a, str>> {
-        let (_, start, end) = self.names.iter().rev().find(|tag| tag.0 == name)?;
-        self.values[*start as usize..*end as usize].first()?.as_ref()
-    }
-
-    /// Puts the names in order, so that the order in the document does not matter; of equal names
-    /// the last counts.
-    pub(crate) fn sort(&mut self) {
-        if self.names.is_sorted_by(|a, b| by_name(&a.0, &b.0).is_lt()) {
-            return;
-        }
-        // Events of one sender carry the same tags: mostly the order of the last one fits.
-        let fits = self.order.len() == self.names.len()
-            && self.order.is_sorted_by(|a, b| {
-                by_name(&self.names[*a as usize].0, &self.names[*b as usize].0).is_lt()
-            });
-        if !fits {
-            self.order.clear();
-            self.order.extend(0..u32::try_from(self.names.len()).unwrap_or(0));
-            let names = &self.names;
-            self.order.sort_by(|a, b| by_name(&names[*a as usize].0, &names[*b as usize].0));
-        }
-        self.spare.clear();
-        for (i, index) in self.order.iter().enumerate() {
-            let next = self.order.get(i + 1).map(|next| &self.names[*next as usize].0);
-            if next != Some(&self.names[*index as usize].0) {
-                self.spare.push(self.names[*index as usize].clone());
-            }
-        }
-        std::mem::swap(&mut self.names, &mut self.spare);
-    }
-}
-
-/// The order of names. The first bytes decide nearly always.
-fn by_name(a: &str, b: &str) -> std::cmp::Ordering {
-    beginning(a).cmp(&beginning(b)).then_with(|| a.cmp(b))
-}
-
-fn beginning(name: &str) -> u128 {
-    let mut first = [0; 16];
-    match name.as_bytes().first_chunk::<16>() {
-        Some(chunk) => first = *chunk,
-        None => first[..name.len()].copy_from_slice(name.as_bytes()),
-    }
-    u128::from_be_bytes(first)
 }
 
 /// One recipient that an event names, with what it says about that one.
@@ -437,42 +415,7 @@ impl<'a> Event<'a> {
             self.keep(path, key, raw);
             return Ok(());
         }
-        reader.enter_object()?;
-        self.tags.names.clear();
-        self.tags.values.clear();
-        let mut first = true;
-        while let Some(name) = reader.key(&mut first)? {
-            let start = self.tags.values.len();
-            if reader.peek()? == b'[' {
-                reader.enter_array()?;
-                let mut first_value = true;
-                while reader.element(&mut first_value)? {
-                    let value = tag_value(reader)?;
-                    self.tags.values.push(value);
-                }
-            } else if let Some(value) = tag_value(reader)? {
-                self.tags.values.push(Some(value));
-            }
-            let (Ok(start), Ok(end)) =
-                (u32::try_from(start), u32::try_from(self.tags.values.len()))
-            else {
-                return Err(crate::json::JsonError::TooDeep);
-            };
-            self.tags.names.push((name, start, end));
-        }
-        Ok(())
-    }
-}
-
-fn tag_value<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>> {
-    match reader.field()? {
-        Field::Text(text) => Ok(Some(text)),
-        Field::Null => Ok(None),
-        Field::Nested(raw) => {
-            let mut text = String::new();
-            canonical::write(raw, &mut text)?;
-            Ok(Some(Cow::Owned(text)))
-        }
+        self.tags.read(reader)
     }
 }
 

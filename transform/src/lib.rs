@@ -18,10 +18,12 @@ mod recipients;
 mod rows;
 mod ses;
 mod stream;
+mod tags;
 
 pub mod actor;
 pub mod address;
 pub mod bounce;
+pub mod dictionary;
 pub mod framing;
 pub mod instant;
 mod json;
@@ -32,7 +34,7 @@ pub mod oracle;
 pub mod provider;
 pub mod rules;
 
-pub use batch::decoded_schema;
+pub use batch::{decoded_schema, value_at};
 pub use decode::{
     Counts, DecodeOptions, Decoded, DecodedPartition, Decoder, Origin, Place, Reject, Shape,
 };

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use hearback_schemas::{EventType, UNDATED_EVENT_DATE};
 
-use crate::actor::{self, Fetch, FetchKind};
+use crate::actor::{self, Agent, Fetch, FetchKind};
 use crate::address::{Mailbox, parse_mailbox};
 use crate::batch::{Batches, Row};
 use crate::bounce::{self, Evidence};
 use crate::decode::DecodeOptions;
+use crate::dictionary::Dictionary;
 use crate::event::{Col, Event, Recipient, recycle};
 use crate::extra::{self, ExtraField, ExtraValue};
 use crate::identity::Identity;
@@ -39,10 +40,14 @@ pub(crate) struct Provenance<'p> {
     pub place: &'p str,
 }
 
+/// Bytes of user agents that are remembered with what they tell; beyond it the memory begins anew.
+const REMEMBERED_AGENTS: usize = 1 << 20;
+
 /// Turns events into rows; holds buffers that are used again.
 #[derive(Debug, Default)]
 pub(crate) struct RowWriter {
     identity: Identity,
+    agents: Agents,
     extras: String,
     extra_ends: Vec<usize>,
     fields: Vec<&'static ExtraField<'static>>,
@@ -75,7 +80,7 @@ impl RowWriter {
             UNDATED_EVENT_DATE
         };
         read_sender(event);
-        judge_fetch(event, time);
+        judge_fetch(event, time, &mut self.agents);
         if let Some(full) = &event.full_link {
             let kept = link::keep_allowed(full, &options.link_parameters).into_owned();
             event.texts.set(Col::Link, kept);
@@ -100,6 +105,8 @@ impl RowWriter {
             }
             document
         });
+        batches.begin_event();
+        let tags = batches.tags(&event.tags);
         let mut extra_start = 0;
         for (recipient, extra_end) in recipients.iter().zip(&self.extra_ends) {
             let extra = &self.extras[extra_start..*extra_end];
@@ -107,7 +114,7 @@ impl RowWriter {
             let identity = recipient.mailbox.as_ref().map(|mailbox| mailbox.identity.as_ref());
             let event_id = self.identity.of(identity.or(recipient.verbatim()));
             let mut row = batches.row(event_date, time, event_id);
-            write_event(&mut row, event);
+            write_event(&mut row, event, tags);
             write_recipient(&mut row, event, recipient);
             if !extra.is_empty() {
                 row.text(Col::Extra, extra);
@@ -246,27 +253,50 @@ fn columns_of_sender(mailbox: Mailbox<'_>) -> (Cow<'_, str>, Cow<'_, str>) {
     (mailbox.address, domain)
 }
 
+/// What the user agents met so far tell.
+#[derive(Debug, Default)]
+struct Agents {
+    names: Dictionary,
+    known: Vec<Agent>,
+}
+
+impl Agents {
+    fn of(&mut self, name: &str) -> Agent {
+        if self.names.bytes().len() > REMEMBERED_AGENTS {
+            self.names.clear();
+            self.known.clear();
+        }
+        let code = self.names.code(name.as_bytes()) as usize;
+        if code == self.known.len() {
+            self.known.push(Agent::of(name));
+        }
+        self.known[code]
+    }
+}
+
 /// Judges who opened or clicked.
-fn judge_fetch(event: &mut Event<'_>, time: i64) {
+fn judge_fetch(event: &mut Event<'_>, time: i64, agents: &mut Agents) {
     let kind = match event.kind {
         EventType::Open => FetchKind::Open,
         EventType::Click => FetchKind::Click,
         _ => return,
     };
-    let (actor, reason) = actor::judge(&Fetch {
+    let agent = event.texts.get(Col::UserAgent).map(|name| agents.of(name));
+    let fetch = Fetch {
         kind,
         bot_event: event.bot_event.as_deref(),
         user_agent: event.texts.get(Col::UserAgent),
         ip: event.texts.get(Col::IpAddress),
         millis_after_send: event.sent_time.map(|sent| time.saturating_sub(sent) / 1000),
         unsubscribe_link: event.unsubscribe_link,
-    });
+    };
+    let (actor, reason) = actor::judge_known(&fetch, agent.as_ref());
     event.texts.set(Col::Actor, actor.as_str());
     event.texts.set(Col::ActorReason, reason);
     event.texts.set(Col::RuleVersion, RULE_VERSION);
 }
 
-fn write_event(row: &mut Row<'_>, event: &Event<'_>) {
+fn write_event(row: &mut Row<'_>, event: &Event<'_>, tags: Option<i32>) {
     row.text(Col::EventType, event.kind.as_str());
     row.text(Col::Source, event.source.as_str());
     if let Some(channel) = event.channel {
@@ -278,14 +308,13 @@ fn write_event(row: &mut Row<'_>, event: &Event<'_>) {
     if event.has_destinations {
         row.recipient_count(i32::try_from(event.destinations.len()).ok());
     }
-    row.tags(&event.tags);
+    row.tags(tags);
 }
 
 fn write_recipient(row: &mut Row<'_>, event: &Event<'_>, recipient: &Addressee<'_, '_>) {
     if let Some(mailbox) = &recipient.mailbox {
         row.text(Col::Recipient, &mailbox.address);
-        row.text(Col::RecipientDomain, mailbox.domain());
-        row.text(Col::MailboxProvider, mailbox_provider(mailbox.domain()));
+        row.recipient_domain(mailbox.domain(), mailbox_provider);
     } else if let Some(given) = recipient.verbatim() {
         row.text(Col::Recipient, given);
     }

@@ -5,6 +5,7 @@
 //! services that write SES's format; fields may stand in any order and hold `null` anywhere.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use hearback_schemas::{Channel, EventType};
 
@@ -342,6 +343,10 @@ fn read_section<'a>(
     Ok(())
 }
 
+/// The tag that SES puts on every message sent with a configuration set.
+static CONFIGURATION_SET: LazyLock<[String; 1]> =
+    LazyLock::new(|| ["ses:configuration-set".to_owned()]);
+
 /// Fills in the columns that follow from what was read.
 fn finish<'a>(event: &mut Event<'a>, options: &DecodeOptions) {
     if matches!(event.kind, EventType::Send | EventType::Reject | EventType::RenderingFailure) {
@@ -355,19 +360,17 @@ fn finish<'a>(event: &mut Event<'a>, options: &DecodeOptions) {
     }
     event.tags.sort();
     let failed_template = event.texts.take(Col::Template);
-    for (col, names) in [
-        (Col::Campaign, &options.campaign_tags),
-        (Col::Template, &options.template_tags),
-        (Col::Tenant, &options.tenant_tags),
-    ] {
-        if let Some(value) = names.iter().find_map(|name| event.tags.first(name)) {
-            let value = value.clone();
+    let wanted = event.tags.wanted([
+        &options.campaign_tags,
+        &options.template_tags,
+        &options.tenant_tags,
+        CONFIGURATION_SET.as_slice(),
+    ]);
+    let columns = [Col::Campaign, Col::Template, Col::Tenant, Col::ConfigurationSet];
+    for (col, value) in columns.into_iter().zip(wanted) {
+        if let Some(value) = value {
             event.texts.set(col, value);
         }
-    }
-    if let Some(set) = event.tags.first("ses:configuration-set") {
-        let set = set.clone();
-        event.texts.set(Col::ConfigurationSet, set);
     }
     if let Some(name) = failed_template {
         match event.texts.get(Col::Template) {
@@ -383,19 +386,39 @@ fn finish<'a>(event: &mut Event<'a>, options: &DecodeOptions) {
 }
 
 /// Region and account out of the ARN of the sending identity: `arn:aws:ses:REGION:ACCOUNT:identity/…`.
-fn read_source_arn(event: &mut Event<'_>) {
+fn read_source_arn<'a>(event: &mut Event<'a>) {
     let Some(arn) = event.source_arn.take() else { return };
-    let mut parts = arn.split(':').skip(3);
-    let region = parts.next().filter(|part| !part.is_empty());
-    let account = parts.next().filter(|part| !part.is_empty());
+    let (region, account) = match arn {
+        Cow::Borrowed(arn) => {
+            let (region, account) = parts_of_arn(arn);
+            (region.map(Cow::Borrowed), account.map(Cow::Borrowed))
+        }
+        Cow::Owned(arn) => {
+            let (region, account) = parts_of_arn(&arn);
+            let owned = |part: &str| Cow::Owned(part.to_owned());
+            (region.map(owned), account.map(owned))
+        }
+    };
     if let Some(region) = region {
-        event.texts.set(Col::Region, region.to_owned());
+        event.texts.set(Col::Region, region);
     }
     if event.texts.get(Col::AccountId).is_none_or(str::is_empty)
         && let Some(account) = account
     {
-        event.texts.set(Col::AccountId, account.to_owned());
+        event.texts.set(Col::AccountId, account);
     }
+}
+
+/// Region and account of an ARN; what is empty is not there.
+fn parts_of_arn(arn: &str) -> (Option<&str>, Option<&str>) {
+    let mut colons = memchr::memchr_iter(b':', arn.as_bytes()).skip(2);
+    let Some(before) = colons.next() else { return (None, None) };
+    let between = colons.next();
+    let part = |start: usize, end: Option<usize>| {
+        Some(&arn[start..end.unwrap_or(arn.len())]).filter(|part| !part.is_empty())
+    };
+    let account = between.and_then(|between| part(between + 1, colons.next()));
+    (part(before + 1, between), account)
 }
 
 /// SES writes the Region into the first four digits of its message ids.

@@ -41,8 +41,8 @@ pub(crate) struct Reading<'d> {
     rejects: Vec<Reject>,
     recovery: u64,
     place_text: String,
-    /// Lists of the event before.
-    pub lists: Lists,
+    /// Lists of the event before; none while an event has them.
+    pub lists: &'d mut Option<Lists>,
 }
 
 impl<'d> Reading<'d> {
@@ -51,6 +51,7 @@ impl<'d> Reading<'d> {
         options: &'d DecodeOptions,
         rows: &'d mut RowWriter,
         batches: &'d mut Batches,
+        lists: &'d mut Option<Lists>,
         source: &[u8],
         place: Place<'d>,
     ) -> Self {
@@ -64,7 +65,7 @@ impl<'d> Reading<'d> {
             rejects: Vec::new(),
             recovery: RECOVERY_FLOOR + RECOVERY_FACTOR * source.len() as u64,
             place_text: String::new(),
-            lists: Lists::default(),
+            lists,
         }
     }
 

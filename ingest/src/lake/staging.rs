@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow_array::{BooleanArray, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 use bytes::Bytes;
@@ -209,7 +210,7 @@ impl Staging {
                 .map_err(LakeError::invalid)?,
             None => rows.batch,
         };
-        let bytes = batch.get_array_memory_size();
+        let bytes = memory_of(&batch);
         let partition = self.partitions.entry(rows.partition).or_default();
         partition.pending_rows += count;
         partition.pending_bytes += bytes;
@@ -555,6 +556,20 @@ impl Staging {
         self.duplicates = 0;
         self.pending_bytes = 0;
     }
+}
+
+/// Memory of a batch, in bytes. Dictionaries are shared by the days that were decoded together; each
+/// bears its part.
+fn memory_of(batch: &RecordBatch) -> usize {
+    let column = |column: &ArrayRef| match column.as_any_dictionary_opt() {
+        Some(coded) => {
+            let values = coded.values();
+            let part = values.get_array_memory_size() / Arc::strong_count(values);
+            coded.keys().len() * size_of::<i32>() + part
+        }
+        None => column.get_array_memory_size(),
+    };
+    batch.columns().iter().map(column).sum()
 }
 
 /// The partitions in which a copy of a row can stand: its own, and the undated one. What cannot have

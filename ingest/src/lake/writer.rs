@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use hearback_schemas::{EVENTS, REJECTS};
 use hearback_transform::{Decoded, DecodedPartition, decoded_schema};
 use tracing::Instrument;
@@ -316,7 +316,6 @@ struct ColumnOrder {
 
 impl ColumnOrder {
     fn new() -> Self {
-        let schema = EVENTS.file_schema();
         let decoded_schema = decoded_schema();
         let names: HashMap<&str, usize> = decoded_schema
             .fields()
@@ -324,9 +323,17 @@ impl ColumnOrder {
             .enumerate()
             .map(|(index, field)| (field.name().as_str(), index))
             .collect();
-        let decoded =
-            schema.fields().iter().map(|field| names.get(field.name().as_str()).copied()).collect();
-        Self { decoded, schema, decoded_schema }
+        let mut decoded = Vec::new();
+        let mut fields = Vec::new();
+        for field in EVENTS.file_schema().fields() {
+            let index = names.get(field.name().as_str()).copied();
+            decoded.push(index);
+            fields.push(match index {
+                Some(index) => Arc::clone(&decoded_schema.fields()[index]),
+                None => Arc::clone(field),
+            });
+        }
+        Self { decoded, schema: Arc::new(Schema::new(fields)), decoded_schema }
     }
 
     fn with_ingest_time(

@@ -7,6 +7,7 @@ use arrow_schema::DataType;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::value_at;
 
 mod aggregates;
 mod golden;
@@ -55,10 +56,8 @@ fn rows(decoded: &Decoded) -> Vec<Columns> {
 fn columns_of(batch: &RecordBatch, row: usize) -> Columns {
     let mut columns = Columns::new();
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        if column.is_null(row) {
-            continue;
-        }
-        let value = match field.data_type() {
+        let Some((column, row)) = value_at(column, row) else { continue };
+        let value = match column.data_type() {
             DataType::Utf8 => column.as_string::<i32>().value(row).into(),
             DataType::Int32 => column.as_primitive::<Int32Type>().value(row).into(),
             DataType::Int64 => column.as_primitive::<Int64Type>().value(row).into(),

@@ -123,9 +123,27 @@ impl<'a> Reader<'a> {
             _ => return Err(JsonError::Malformed),
         }
         *first = false;
-        let key = self.string()?.decode()?;
-        self.expect(b':')?;
+        let key = match self.short_string() {
+            Some(key) => Cow::Borrowed(key),
+            None => self.string()?.decode()?,
+        };
+        if self.bytes.get(self.pos) == Some(&b':') {
+            self.pos += 1;
+        } else {
+            self.expect(b':')?;
+        }
         Ok(Some(key))
+    }
+
+    /// The string that the reader stands before, if it is short and nothing in it is escaped. Else the
+    /// reader stays where it is.
+    #[inline]
+    fn short_string(&mut self) -> Option<&'a str> {
+        let start = self.pos + 1;
+        let length = text::short_length(self.bytes.get(start..)?)?;
+        let inner = self.text.get(start..start + length)?;
+        self.pos = start + length + 1;
+        Some(inner)
     }
 
     /// Whether the array that was entered has another element; at its end it is left. `first` is
@@ -183,7 +201,10 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn field(&mut self) -> Result<Field<'a>> {
         match self.peek()? {
-            b'"' => Ok(Field::Text(self.string()?.decode()?)),
+            b'"' => match self.short_string() {
+                Some(text) => Ok(Field::Text(Cow::Borrowed(text))),
+                None => Ok(Field::Text(self.string()?.decode()?)),
+            },
             b'{' | b'[' => Ok(Field::Nested(self.skip_container()?)),
             b'n' => {
                 self.skip_scalar()?;

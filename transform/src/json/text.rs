@@ -20,6 +20,15 @@ pub(crate) fn special(bytes: &[u8], from: usize) -> usize {
     at.min(bytes.len())
 }
 
+/// The length of the string that the bytes are the rest of, if its end is near and nothing special
+/// stands before it.
+#[inline]
+pub(crate) fn short_length(bytes: &[u8]) -> Option<usize> {
+    let found = special_mask(bytes.first_chunk::<LANE>()?);
+    let length = found.trailing_zeros() as usize;
+    (length < LANE && bytes[length] == b'"').then_some(length)
+}
+
 #[inline]
 fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < 0x20

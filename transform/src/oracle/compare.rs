@@ -7,7 +7,7 @@ use arrow_schema::DataType;
 use serde_json::{Map, Value};
 
 use super::{Row, judge};
-use crate::{DecodeOptions, Decoded, Decoder, Origin, Place};
+use crate::{DecodeOptions, Decoded, Decoder, Origin, Place, value_at};
 
 /// Columns that tell where a row was read, of which the oracle knows nothing.
 const PROVENANCE: [&str; 3] = ["source_name", "source_shard", "source_sequence"];
@@ -101,10 +101,11 @@ pub fn rows(decoded: &Decoded) -> Vec<Row> {
 fn columns_of(batch: &RecordBatch, row: usize) -> Row {
     let mut columns = Map::new();
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        if column.is_null(row) || PROVENANCE.contains(&field.name().as_str()) {
+        if PROVENANCE.contains(&field.name().as_str()) {
             continue;
         }
-        let value = match field.data_type() {
+        let Some((column, row)) = value_at(column, row) else { continue };
+        let value = match column.data_type() {
             DataType::Utf8 if field.name() == "extra" => {
                 serde_json::from_str(column.as_string::<i32>().value(row)).unwrap_or_default()
             }

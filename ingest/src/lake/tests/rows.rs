@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow_cast::cast;
 use futures::TryStreamExt;
 use hearback_schemas::{EVENTS, REJECTS, Table, UNDATED_EVENT_DATE};
 use hearback_transform::{Decoded, DecodedPartition, Reject, decoded_schema};
@@ -87,6 +88,8 @@ fn partition(day: i32, events: &[Event]) -> DecodedPartition {
             }
             _ => new_null_array(field.data_type(), events.len()),
         })
+        .zip(schema.fields())
+        .map(|(column, field)| cast(&column, field.data_type()).expect("the same, coded"))
         .collect();
     DecodedPartition {
         event_date: day,

@@ -1,0 +1,198 @@
+//! What goes in, whatever its shape, is what the Parquet library's reader finds.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{ListBuilder, MapBuilder, MapFieldNames, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
+};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
+use arrow_select::take::take;
+use hearback_schemas::{ColumnKind, EVENTS};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Encoding;
+use parquet::file::metadata::ParquetMetaData;
+
+use super::{EncodedFile, FileEncoder};
+use crate::lake::settings::WriteSettings;
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("event_id", DataType::Utf8, false),
+        Field::new("recipient", DataType::Utf8, true),
+        Field::new("subject", DataType::Utf8, true),
+        Field::new("tags", ColumnKind::StringListMap.arrow(), true),
+        Field::new("processing_ms", DataType::Int64, true),
+    ]))
+}
+
+/// Rows from `from` on: unique ids, NULLs here and there, tags of every shape.
+fn rows(from: usize, count: usize, recipients: usize) -> RecordBatch {
+    let numbers = from..from + count;
+    let ids = StringArray::from_iter_values(numbers.clone().map(|i| format!("{i:032x}")));
+    let recipients: StringArray = numbers
+        .clone()
+        .map(|i| (i % 7 != 3).then(|| format!("someone{}@example.com", i % recipients)))
+        .collect();
+    let subject: StringArray = numbers.clone().map(|_| None::<&str>).collect();
+    let names =
+        MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
+    let element = Field::new("element", DataType::Utf8, true);
+    let lists = ListBuilder::new(StringBuilder::new()).with_field(element);
+    let mut tags = MapBuilder::new(Some(names), StringBuilder::new(), lists);
+    for i in numbers.clone() {
+        let shape = i % 6;
+        for tag in 0..[0, 0, 1, 3, 3, 8][shape] {
+            tags.keys().append_value(format!("name{tag}"));
+            let list = tags.values();
+            match (shape, tag) {
+                (3, 0) => list.append(false),
+                (3, 1) => list.append(true),
+                (3, _) => {
+                    list.values().append_null();
+                    list.values().append_value(format!("second of {i}"));
+                    list.append(true);
+                }
+                _ => {
+                    list.values().append_value(format!("value {}", i % 5));
+                    list.append(true);
+                }
+            }
+        }
+        tags.append(shape != 0).expect("as many names as lists");
+    }
+    let times =
+        arrow_array::Int64Array::from_iter(numbers.map(|i| (i % 2 == 0).then_some(i as i64)));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(ids),
+        Arc::new(recipients),
+        Arc::new(subject),
+        Arc::new(tags.finish()),
+        Arc::new(times),
+    ];
+    RecordBatch::try_new(schema(), columns).expect("columns of the schema")
+}
+
+/// The same rows with every text and map coded by a dictionary, not all of which is used.
+fn coded(batch: &RecordBatch) -> RecordBatch {
+    let mut fields = Vec::new();
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        if !matches!(field.data_type(), DataType::Utf8 | DataType::Map(..)) {
+            fields.push(Arc::clone(field));
+            columns.push(Arc::clone(column));
+            continue;
+        }
+        let rows = i32::try_from(batch.num_rows()).expect("few rows");
+        // Backwards, so that codes and rows differ.
+        let backwards = Int32Array::from_iter_values((0..rows).rev());
+        let values = take(column, &backwards, None).expect("rows of the column");
+        let keys: Int32Array =
+            (0..rows).map(|row| column.is_valid(row as usize).then_some(rows - 1 - row)).collect();
+        let array = DictionaryArray::<Int32Type>::new(keys, values);
+        fields.push(Arc::new(field.as_ref().clone().with_data_type(array.data_type().clone())));
+        columns.push(Arc::new(array));
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of the schema")
+}
+
+async fn file_of(batches: &[RecordBatch], settings: &WriteSettings) -> EncodedFile {
+    let mut encoder = FileEncoder::new(&EVENTS, schema(), settings, 100).expect("a file");
+    for batch in batches {
+        encoder.encode(std::slice::from_ref(batch), 2).await.expect("encoded");
+    }
+    encoder.finish(2).await.expect("finished")
+}
+
+fn read(file: &EncodedFile) -> (RecordBatch, Arc<ParquetMetaData>) {
+    let options = ArrowReaderOptions::new().with_schema(schema());
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file.bytes.clone(), options)
+            .expect("a Parquet file");
+    let metadata = Arc::clone(builder.metadata());
+    let batches: Vec<RecordBatch> =
+        builder.build().expect("a reader").map(|batch| batch.expect("rows")).collect();
+    (concat_batches(&schema(), &batches).expect("rows of one schema"), metadata)
+}
+
+#[tokio::test]
+async fn every_shape_of_row_is_read_back_whether_it_came_coded_or_not() {
+    let settings = WriteSettings { row_group_rows: 30_000, ..WriteSettings::default() };
+    let parts =
+        [rows(0, 10, 3), rows(10, 25_000, 900), rows(25_010, 1, 1), rows(25_011, 20_000, 9)];
+    let expected = concat_batches(&schema(), &parts).expect("rows of one schema");
+    let coded: Vec<RecordBatch> = parts.iter().map(coded).collect();
+    for batches in [parts.to_vec(), coded] {
+        let file = file_of(&batches, &settings).await;
+        assert_eq!(file.rows, 45_011);
+        let (found, metadata) = read(&file);
+        assert_eq!(metadata.num_row_groups(), 2);
+        assert_eq!(found, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_column_of_too_many_values_goes_on_without_its_dictionary() {
+    let parts: Vec<RecordBatch> =
+        (0..5).map(|part| rows(part * 30_000, 30_000, 1_000_000)).collect();
+    let expected = concat_batches(&schema(), &parts).expect("rows of one schema");
+    for batches in [parts.clone(), parts.iter().map(coded).collect()] {
+        let file = file_of(&batches, &WriteSettings::default()).await;
+        let (found, metadata) = read(&file);
+        assert_eq!(found, expected);
+        let recipient = metadata.row_group(0).column(1);
+        let encodings: Vec<Encoding> = recipient.encodings().collect();
+        assert!(
+            encodings.contains(&Encoding::RLE_DICTIONARY) && encodings.contains(&Encoding::PLAIN)
+        );
+        let statistics = recipient.statistics().expect("statistics");
+        let recipients = expected.column(1).as_string::<i32>();
+        let (min, max) = (recipients.iter().flatten().min(), recipients.iter().flatten().max());
+        assert_eq!(statistics.min_bytes_opt(), min.map(str::as_bytes));
+        assert_eq!(statistics.max_bytes_opt(), max.map(str::as_bytes));
+        assert_eq!(statistics.null_count_opt(), Some(recipients.null_count() as u64));
+    }
+}
+
+#[tokio::test]
+async fn a_filter_knows_every_value_before_and_after_the_dictionary_is_given_up() {
+    for recipients in [50, 1_000_000] {
+        let batch = rows(0, 60_000, recipients);
+        let file = file_of(&[coded(&batch)], &WriteSettings::default()).await;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file.bytes.clone()).expect("a file");
+        let bloom =
+            builder.get_row_group_column_bloom_filter(0, 1).expect("read").expect("a filter");
+        for recipient in batch.column(1).as_string::<i32>().iter().flatten() {
+            assert!(bloom.check(recipient), "{recipient}");
+        }
+        let strangers = (0..1000).filter(|i| bloom.check(format!("stranger{i}").as_str())).count();
+        assert!(strangers < 50, "{strangers} of 1000 strangers pass");
+    }
+}
+
+#[tokio::test]
+async fn columns_without_a_single_value_are_read_as_null() {
+    let file = file_of(&[rows(0, 50_000, 10)], &WriteSettings::default()).await;
+    let (found, metadata) = read(&file);
+    let subject = metadata.row_group(0).column(2);
+    assert_eq!(found.column(2).null_count(), 50_000);
+    assert!(subject.dictionary_page_offset().is_none());
+    assert!(subject.compressed_size() < 200, "{} bytes of nothing", subject.compressed_size());
+}
+
+#[tokio::test]
+async fn what_is_no_text_is_refused_by_a_column_of_texts() {
+    let mut encoder =
+        FileEncoder::new(&EVENTS, schema(), &WriteSettings::default(), 100).expect("a file");
+    let good = rows(0, 3, 3);
+    let mut columns = good.columns().to_vec();
+    columns[1] = Arc::new(BinaryArray::from_iter_values([b"a", b"b", b"c"]));
+    let mut fields: Vec<Field> =
+        schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+    fields[1] = Field::new("recipient", DataType::Binary, true);
+    let bad = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("a batch");
+    assert!(encoder.encode(&[bad], 1).await.is_err());
+}

@@ -1,0 +1,172 @@
+//! Texts, each kept once and known by a code: the order of first appearance.
+//!
+//! Owns the invariant that two texts have the same code exactly if they are equal. Responsible for
+//! telling so quickly: most columns of feedback hold few different texts, and most texts are the one
+//! before.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Slots of the smallest table.
+const FEWEST_SLOTS: usize = 64;
+
+/// Texts, each once. Whoever fills it keeps all of them together below 2 GiB.
+#[derive(Clone, Debug, Default)]
+pub struct Dictionary {
+    /// One behind the other.
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<u32>,
+    /// Part of each text's hash: tells most others apart without looking at the bytes.
+    hashes: Vec<u32>,
+    /// One more than a code, or 0. Open addressing in a power of two of slots, at most half full.
+    slots: Vec<u32>,
+}
+
+impl Dictionary {
+    /// The code of a text, which is taken in if it is new.
+    #[allow(clippy::cast_possible_truncation)] // of the hash any bits do
+    pub fn code(&mut self, text: &[u8]) -> u32 {
+        if self.ends.len() * 2 >= self.slots.len() {
+            self.grow();
+        }
+        let hash = xxh3_64(text);
+        let slot = match self.search(text, hash) {
+            Ok(code) => return code,
+            Err(slot) => slot,
+        };
+        let part = (hash >> 32) as u32;
+        let code = self.ends.len() as u32;
+        self.slots[slot] = code + 1;
+        self.bytes.extend_from_slice(text);
+        self.ends.push(self.bytes.len() as u32);
+        self.hashes.push(part);
+        code
+    }
+
+    /// The code of a text, if it is in here.
+    #[must_use]
+    pub fn find(&self, text: &[u8]) -> Option<u32> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        self.search(text, xxh3_64(text)).ok()
+    }
+
+    /// The code of a text, or the slot where it would go.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)] // of the hash any bits do
+    fn search(&self, text: &[u8], hash: u64) -> Result<u32, usize> {
+        let part = (hash >> 32) as u32;
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        while let Some(code) = self.slots[slot].checked_sub(1) {
+            if self.hashes[code as usize] == part && self.get(code) == text {
+                return Ok(code);
+            }
+            slot = (slot + 1) & mask;
+        }
+        Err(slot)
+    }
+
+    /// The text of a code that was given out.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, code: u32) -> &[u8] {
+        let code = code as usize;
+        let start = if code == 0 { 0 } else { self.ends[code - 1] };
+        &self.bytes[start as usize..self.ends[code] as usize]
+    }
+
+    /// How many texts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// All texts, one behind the other, in the order of their codes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where each text ends in [`bytes`](Self::bytes).
+    #[must_use]
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// Memory held, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let numbers = self.ends.capacity() + self.hashes.capacity() + self.slots.capacity();
+        self.bytes.capacity() + numbers * size_of::<u32>()
+    }
+
+    /// Forgets all texts and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.hashes.clear();
+        self.slots.fill(0);
+    }
+
+    fn grow(&mut self) {
+        let slots = (self.slots.len() * 2).max(FEWEST_SLOTS);
+        self.slots.clear();
+        self.slots.resize(slots, 0);
+        let mut start = 0;
+        for (code, end) in (1..).zip(&self.ends) {
+            let end = *end as usize;
+            let mut slot = xxh3_64(&self.bytes[start..end]) as usize & (slots - 1);
+            while self.slots[slot] != 0 {
+                slot = (slot + 1) & (slots - 1);
+            }
+            self.slots[slot] = code;
+            start = end;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_and_only_those_share_a_code() {
+        let mut dictionary = Dictionary::default();
+        let texts: Vec<String> = (0..5000).map(|number| format!("text {number}")).collect();
+        for round in 0..2 {
+            for (number, text) in texts.iter().enumerate() {
+                assert_eq!(dictionary.code(text.as_bytes()), number as u32, "round {round}");
+            }
+        }
+        assert_eq!(dictionary.len(), texts.len());
+        for (number, text) in texts.iter().enumerate() {
+            assert_eq!(dictionary.get(number as u32), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_empty_text_is_a_text_and_clearing_begins_anew() {
+        let mut dictionary = Dictionary::default();
+        assert!(dictionary.is_empty());
+        assert_eq!(dictionary.find(b"a"), None);
+        assert_eq!(dictionary.code(b"a"), 0);
+        assert_eq!((dictionary.find(b"a"), dictionary.find(b"")), (Some(0), None));
+        assert_eq!(dictionary.code(b""), 1);
+        assert_eq!(dictionary.code(b""), 1);
+        assert_eq!((dictionary.get(0), dictionary.get(1)), (&b"a"[..], &b""[..]));
+        dictionary.clear();
+        assert_eq!(dictionary.code(b"b"), 0);
+        assert_eq!(
+            (dictionary.len(), dictionary.bytes(), dictionary.ends()),
+            (1, &b"b"[..], &[1][..])
+        );
+    }
+}
