@@ -1,5 +1,6 @@
 //! From sources to the lake: what is read, how far it was read, and how it is committed.
 //!
+//! - [`archive`] keeps what was read from a stream in a second place.
 //! - [`aws`] opens the stores that locations name.
 //! - [`lambda`] is what the Lambda function does.
 //! - [`lake`] owns the Delta tables: commit protocol, dedupe, snapshots.
@@ -7,6 +8,7 @@
 //! - [`stream`] does the same for a Kinesis stream, for as long as it runs: [`run_stream`](stream::run_stream).
 //! - [`simulate`] writes traffic that looks like a real sender's.
 
+pub mod archive;
 pub mod aws;
 pub mod lake;
 pub mod lambda;
@@ -15,7 +17,6 @@ pub mod simulate;
 pub mod stream;
 
 mod cancel;
-mod record;
 mod source;
 
 pub use cancel::CancelFlag;

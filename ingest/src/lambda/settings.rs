@@ -11,8 +11,9 @@ use hearback_transform::DecodeOptions;
 use crate::lake::WriteSettings;
 use crate::pipeline::IngestSettings;
 
-/// A batch is unpacked and committed in parts of about so many bytes.
-const FLUSH_BYTES: u64 = 64 << 20;
+/// Rows that are committed together at most: what memory a batch takes depends on them. A batch of
+/// plain documents has less than 6 MB and some thousand rows; aggregates and compressed records more.
+const FLUSH_ROWS: u64 = 50_000;
 /// Memory for the identities that keep duplicates out. A function is usually given 512 MB to 1 GB.
 const DEDUPE_MEMORY: u64 = 64 << 20;
 
@@ -25,8 +26,8 @@ pub struct LambdaSettings {
     pub decode: DecodeOptions,
     /// How rows are written.
     pub write: WriteSettings,
-    /// Bytes of documents that are committed together at most, give or take one record.
-    pub flush_bytes: u64,
+    /// Rows that are committed together at most, give or take one record.
+    pub flush_rows: u64,
 }
 
 /// A variable that makes no sense: correct it. No value is shown, it may be anything.
@@ -55,7 +56,7 @@ const CAMPAIGN: &str = "HEARBACK_TAGS_CAMPAIGN";
 const TEMPLATE: &str = "HEARBACK_TAGS_TEMPLATE";
 const TENANT: &str = "HEARBACK_TAGS_TENANT";
 const LINK_PARAMETERS: &str = "HEARBACK_LINKS_ALLOWED_PARAMETERS";
-const FLUSH: &str = "HEARBACK_INGEST_FLUSH_BYTES";
+const FLUSH: &str = "HEARBACK_INGEST_FLUSH_ROWS";
 const MEMORY: &str = "HEARBACK_INGEST_DEDUPE_MEMORY";
 const LEVEL: &str = "HEARBACK_INGEST_COMPRESSION_LEVEL";
 const KNOWN: [&str; 8] = [LAKE, CAMPAIGN, TEMPLATE, TENANT, LINK_PARAMETERS, FLUSH, MEMORY, LEVEL];
@@ -94,7 +95,7 @@ impl LambdaSettings {
             None => Ok(default),
             Some(text) => match text.parse() {
                 Ok(bytes) if bytes > 0 => Ok(bytes),
-                _ => Err(SettingsError::BadValue { name, expected: "a number of bytes above 0" }),
+                _ => Err(SettingsError::BadValue { name, expected: "a whole number above 0" }),
             },
         };
         let level = match given.get(LEVEL).map(|text| text.parse()) {
@@ -110,8 +111,8 @@ impl LambdaSettings {
             compression_level: level,
             ..WriteSettings::default()
         };
-        let flush_bytes = size(FLUSH, FLUSH_BYTES)?;
-        Ok(Self { lake: given.get(LAKE).cloned(), decode, write, flush_bytes })
+        let flush_rows = size(FLUSH, FLUSH_ROWS)?;
+        Ok(Self { lake: given.get(LAKE).cloned(), decode, write, flush_rows })
     }
 }
 
@@ -130,13 +131,13 @@ mod tests {
             ("PATH", "/bin"),
             ("HEARBACK_LAKE", "s3://acme-mail/lake"),
             ("HEARBACK_TAGS_CAMPAIGN", "campaign, ses:campaign"),
-            ("HEARBACK_INGEST_FLUSH_BYTES", "1000"),
+            ("HEARBACK_INGEST_FLUSH_ROWS", "1000"),
         ])
         .unwrap();
         assert_eq!(settings.lake.as_deref(), Some("s3://acme-mail/lake"));
         assert_eq!(settings.decode.campaign_tags, ["campaign", "ses:campaign"]);
         assert_eq!(settings.decode.tenant_tags, ["ses:tenant-name"]);
-        assert_eq!(settings.flush_bytes, 1000);
+        assert_eq!(settings.flush_rows, 1000);
         assert_eq!(read(&[]).unwrap().lake, None);
     }
 
@@ -145,8 +146,8 @@ mod tests {
         let unknown = read(&[("HEARBACK_LAKES", "x")]).unwrap_err().to_string();
         assert!(unknown.contains("HEARBACK_LAKES is none"), "{unknown}");
         for (name, value) in [
-            ("HEARBACK_INGEST_FLUSH_BYTES", "64 MiB"),
-            ("HEARBACK_INGEST_FLUSH_BYTES", "0"),
+            ("HEARBACK_INGEST_FLUSH_ROWS", "64 MiB"),
+            ("HEARBACK_INGEST_FLUSH_ROWS", "0"),
             ("HEARBACK_INGEST_COMPRESSION_LEVEL", "23"),
         ] {
             let error = read(&[(name, value)]).unwrap_err();

@@ -1,7 +1,7 @@
 //! Batches of a Kinesis event source mapping: responsible for committing them to the lake and for
 //! saying how far it came.
 //!
-//! A batch is committed in parts if it unpacks to more than the memory for it. When a part fails after
+//! A batch is committed in parts if it holds more rows than are committed at once. When a part fails after
 //! others were committed, the answer names the first record that is in none of them, and Lambda goes on
 //! from there. When nothing was committed the invocation fails, which tells the same and is also right
 //! where the event source mapping lacks `ReportBatchItemFailures`.
@@ -16,14 +16,14 @@ use std::time::Duration;
 use aws_lambda_events::event::kinesis::KinesisEventRecord;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use bytes::Bytes;
-use hearback_transform::{Decoded, Decoder, Origin, Place, Reject, Shape};
+use hearback_transform::{Decoded, Decoder, Reject};
 use uuid::Uuid;
 
 use super::event::Invocation;
 use super::settings::LambdaSettings;
 use crate::Clock;
 use crate::lake::{Committed, Lake, LakeError, LakeWriter, PositionDelta, Provenance};
-use crate::record::{Payload, payloads};
+use crate::stream::{RecordOrigin, decode_data};
 
 /// The writer's name for positions; it never commits any.
 const STREAM: &str = "lambda";
@@ -146,7 +146,7 @@ impl StreamFunction {
             } else if catch_unwind(AssertUnwindSafe(|| part.add(record))).is_err() {
                 return Ok(Parts::PanickedAt(index));
             }
-            if part.bytes >= self.settings.flush_bytes {
+            if part.rows >= self.settings.flush_rows {
                 self.commit_part(&mut part, index + 1, done).await?;
             }
         }
@@ -161,7 +161,7 @@ impl StreamFunction {
         done: &mut Done,
     ) -> Result<(), StreamFunctionError> {
         self.stage(part).await?;
-        part.bytes = 0;
+        part.rows = 0;
         let now_us = (self.clock)();
         if let Some(writer) = &mut self.writer {
             done.add(writer.commit(PositionDelta::Objects(Vec::new()), now_us).await?);
@@ -267,36 +267,30 @@ struct Part<'r> {
     decoder: Decoder,
     rejects: Vec<Reject>,
     from: Option<&'r Shard>,
-    /// Bytes of documents since the last commit.
-    bytes: u64,
+    /// Rows of all tables since the last commit.
+    rows: u64,
 }
 
 impl<'r> Part<'r> {
     fn new(decoder: Decoder) -> Self {
-        Self { decoder, rejects: Vec::new(), from: None, bytes: 0 }
+        Self { decoder, rejects: Vec::new(), from: None, rows: 0 }
     }
 
     fn add(&mut self, record: &'r Record) {
         self.from = Some(&record.from);
-        for payload in payloads(&record.sequence, &record.data) {
-            match payload {
-                Payload::Documents { place, bytes } => {
-                    self.bytes += bytes.len() as u64;
-                    let origin = Origin {
-                        source_name: &record.from.source_name,
-                        shard: Some(&record.from.shard),
-                        place: Place::Sequence(&place),
-                    };
-                    let (rejects, _) = self.decoder.add(&bytes, &origin, Shape::Documents);
-                    self.rejects.extend(rejects);
-                }
-                Payload::Unreadable(reject) => self.rejects.push(reject),
-            }
-        }
+        let from = RecordOrigin {
+            source_name: &record.from.source_name,
+            shard: Some(&record.from.shard),
+            place: &record.sequence,
+        };
+        let (rejects, counts) = decode_data(&mut self.decoder, from, &record.data);
+        self.rows += counts.rows + counts.rejected;
+        self.rejects.extend(rejects);
     }
 
     fn keep_whole(&mut self, record: &'r Record) {
         self.from = Some(&record.from);
+        self.rows += 1;
         self.rejects.push(Reject {
             place: record.sequence.clone(),
             reason: "a defect of hearback: decoding panicked".to_owned(),

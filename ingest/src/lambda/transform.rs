@@ -17,12 +17,12 @@ use aws_lambda_events::event::firehose::KinesisFirehoseEventRecord;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hearback_transform::{DecodeOptions, DecodedPartition, Decoder, Origin, Place, Shape};
+use hearback_transform::{DecodeOptions, DecodedPartition, Decoder};
 use serde::Serialize;
 
 use super::ndjson;
 use crate::Clock;
-use crate::record::{Payload, payloads};
+use crate::stream::{RecordOrigin, decode_data};
 
 /// Bytes of an answer: Lambda's limit of 6 MB for a response, less its own small change.
 const ANSWER_BYTES: usize = 6_000_000;
@@ -121,21 +121,11 @@ impl std::fmt::Debug for TransformFunction {
 }
 
 fn read(decoder: &mut Decoder, source: &str, record_id: &str, data: &Bytes) -> Outcome {
-    let mut problem = None;
-    for payload in payloads(record_id, data) {
-        match payload {
-            Payload::Documents { place, bytes } => {
-                let origin =
-                    Origin { source_name: source, shard: None, place: Place::Sequence(&place) };
-                let (rejects, _) = decoder.add(&bytes, &origin, Shape::Documents);
-                problem = problem.or(rejects.into_iter().next().map(|reject| reject.reason));
-            }
-            Payload::Unreadable(reject) => problem = problem.or(Some(reject.reason)),
-        }
-    }
+    let from = RecordOrigin { source_name: source, shard: None, place: record_id };
+    let (rejects, _) = decode_data(decoder, from, data);
     let rows = decoder.take();
-    match problem {
-        Some(reason) => Outcome::NotUnderstood(reason),
+    match rejects.into_iter().next() {
+        Some(reject) => Outcome::NotUnderstood(reject.reason),
         None if rows.is_empty() => Outcome::NoEvent,
         None => Outcome::Rows(rows),
     }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::lake::Committed;
 use crate::source::ObjectFailure;
 
 /// Between two updates, the first and the last apart.
@@ -15,6 +16,9 @@ pub trait Progress: Send + Sync {
 
     /// An object could not be read, or not to its end. Called once for each, as soon as it is known.
     fn failed(&self, failure: &ObjectFailure);
+
+    /// A commit was made, and took so long.
+    fn committed(&self, _: &Committed, _: Duration) {}
 }
 
 /// Watches nothing.
@@ -69,6 +73,10 @@ impl<'a> Pace<'a> {
 
     pub(crate) fn end(&mut self, so_far: &SoFar) {
         self.watcher.update(so_far);
+    }
+
+    pub(crate) fn committed(&self, committed: &Committed, took: Duration) {
+        self.watcher.committed(committed, took);
     }
 
     pub(crate) fn failed(&self, failure: &ObjectFailure) {

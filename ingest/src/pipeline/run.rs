@@ -20,6 +20,7 @@ use super::reading::Opener;
 use super::report::{IngestSummary, Uncommitted};
 use super::settings::IngestSettings;
 use super::worker::{Outcome, Piece, Worker};
+use crate::archive::take_archived;
 use crate::aws;
 use crate::cancel::CancelFlag;
 use crate::lake::{
@@ -189,14 +190,24 @@ impl Run<'_> {
     async fn stage(&mut self, piece: Piece) -> Result<(), LakeError> {
         self.uncommitted.bytes += piece.stored;
         self.so_far.bytes += piece.stored;
-        if let (Some(name), Some(decoded)) = (&piece.source_name, piece.decoded) {
+        if let (Some(name), Some(mut decoded)) = (&piece.source_name, piece.decoded) {
             self.uncommitted.add(&decoded.counts);
             self.so_far.records += decoded.counts.records;
             self.so_far.rows += decoded.counts.rows;
             if !decoded.partitions.is_empty() || !decoded.rejects.is_empty() {
                 let now_us = (self.clock)();
+                let options = self.settings.decode_options(now_us);
+                let archived = take_archived(&mut decoded.rejects, &options);
                 let provenance = Provenance { source_name: name, source_shard: None, now_us };
-                self.writer.lock().await.stage(decoded, provenance).await?;
+                let mut writer = self.writer.lock().await;
+                writer.stage(decoded, provenance).await?;
+                // What stands in an archive of a stream is again what it was on the stream.
+                for record in archived {
+                    let (source_name, shard) = (&record.source_name, &record.shard);
+                    let provenance = Provenance { source_name, source_shard: Some(shard), now_us };
+                    writer.stage(record.decoded, provenance).await?;
+                }
+                drop(writer);
                 self.wait_no_longer_than_allowed();
             }
         }
@@ -246,11 +257,13 @@ impl Run<'_> {
         let now = (self.clock)();
         let writer = Arc::clone(&self.writer);
         let cancel = self.cancel.clone();
+        let began = Instant::now();
         let committed = tokio::select! {
             committed = async { writer.lock().await.commit(objects, now).await } => committed?,
             () = overdue(&cancel) => return Ok(()),
         };
         self.uncommitted.settle(&mut self.summary, committed.events, committed.duplicates);
+        self.pace.committed(&committed, began.elapsed());
         Ok(())
     }
 

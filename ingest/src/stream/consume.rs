@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
-use hearback_transform::{DecodeOptions, Decoder};
+use hearback_transform::{DecodeOptions, Decoder, Reject};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -543,8 +543,8 @@ impl<'a> Session<'a> {
                     }
                 }
             };
-            let (decoded, ()) = tokio::join!(decoding, kept.keep(&shards));
-            let decoded = decoded?;
+            let decoded = decoding.await?;
+            kept.keep(&shards, &decoded).await;
             kept.keep_rejects(&decoded).await;
             Ok(Batch { pages, decoded })
         })
@@ -690,11 +690,13 @@ struct Kept {
 }
 
 impl Kept {
-    async fn keep(&self, shards: &[ShardRecords]) {
+    async fn keep(&self, shards: &[ShardRecords], decoded: &DecodedRecords) {
         let Some(safekeeping) = &self.safekeeping else { return };
         for ShardRecords { shard, records, .. } in shards {
+            let of_shard = decoded.rejects.iter().filter(|(rejected, _)| rejected == shard);
+            let rejects: Vec<&Reject> = of_shard.flat_map(|(_, rejects)| rejects).collect();
             let mut backoff = self.backoff();
-            while let Err(error) = safekeeping.keep(shard, records).await {
+            while let Err(error) = safekeeping.keep(shard, records, &rejects).await {
                 self.wait(&mut backoff, &error).await;
             }
         }

@@ -10,7 +10,8 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use hearback_transform::kpl::{self, HashRange};
+use bytes::Bytes;
+use hearback_transform::kpl::{self, HashRange, UserRecord};
 use hearback_transform::{
     Counts, DecodeOptions, Decoded, DecodedPartition, Decoder, Origin, Place, Reject, Shape,
 };
@@ -150,42 +151,84 @@ fn decode_record(
     record: &Record,
     decoded: &mut DecodedRecords,
 ) {
-    let sequence = record.sequence.as_str();
-    let mut payload = |decoded: &mut DecodedRecords, bytes: &[u8], place: &str| {
-        let unpacked = match unpack(bytes) {
-            Ok(unpacked) => unpacked,
-            Err(reason) => {
-                let reject = Reject { place: place.to_owned(), reason, raw: bytes.to_vec() };
-                decoded.reject(shard, vec![reject]);
-                decoded.count(&Counts { records: 1, rejected: 1, ..Counts::default() });
-                return;
-            }
-        };
-        let place = Place::Sequence(place);
-        let origin = Origin { source_name, shard: Some(shard), place };
-        let (rejects, mut counts) = decoder.add(&unpacked, &origin, Shape::Documents);
-        if counts.records == 0 {
-            counts = Counts { records: 1, ignored: 1, ..Counts::default() };
-        }
-        decoded.reject(shard, rejects);
-        decoded.count(&counts);
-    };
-    // What only begins like an aggregate is one plain record.
-    let Some(user_records) = kpl::deaggregate(&record.data) else {
-        payload(decoded, &record.data, sequence);
-        return;
-    };
-    if hash_range.is_some_and(|range| !kpl::belongs_to(&user_records, range)) {
+    let from = RecordOrigin { source_name, shard: Some(shard), place: record.sequence.as_str() };
+    let user_records = kpl::deaggregate(&record.data);
+    if let (Some(user_records), Some(range)) = (&user_records, hash_range)
+        && !kpl::belongs_to(user_records, range)
+    {
         decoded.dropped.push((Arc::clone(shard), user_records.len() as u64));
         return;
     }
+    let (rejects, counts) = decode_parts(decoder, from, &record.data, user_records.as_deref());
+    decoded.reject(shard, rejects);
+    decoded.count(&counts);
+}
+
+/// Where a record was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordOrigin<'a> {
+    /// As in the column `source_name`.
+    pub(crate) source_name: &'a str,
+    /// As in the column `source_shard`.
+    pub(crate) shard: Option<&'a str>,
+    /// Its sequence number, or what else tells it from others.
+    pub(crate) place: &'a str,
+}
+
+/// Decodes what one record holds, whichever shard it was put for. Its rows stay with the decoder. Unlike
+/// [`decode_records`] it lets a panic of the decoder through.
+pub(crate) fn decode_data(
+    decoder: &mut Decoder,
+    from: RecordOrigin<'_>,
+    data: &Bytes,
+) -> (Vec<Reject>, Counts) {
+    decode_parts(decoder, from, data, kpl::deaggregate(data).as_deref())
+}
+
+fn decode_parts(
+    decoder: &mut Decoder,
+    from: RecordOrigin<'_>,
+    data: &Bytes,
+    user_records: Option<&[UserRecord]>,
+) -> (Vec<Reject>, Counts) {
+    // What only begins like an aggregate is one plain record.
+    let Some(user_records) = user_records else {
+        return decode_payload(decoder, from, data);
+    };
     if user_records.is_empty() {
-        decoded.count(&Counts { records: 1, ignored: 1, ..Counts::default() });
-        return;
+        return (Vec::new(), Counts { records: 1, ignored: 1, ..Counts::default() });
     }
+    let mut all = DecodedRecords::default();
+    let mut rejects = Vec::new();
     for (index, user_record) in user_records.iter().enumerate() {
-        payload(decoded, &user_record.data, &format!("{sequence}:{index}"));
+        let place = format!("{}:{index}", from.place);
+        let from = RecordOrigin { place: &place, ..from };
+        let (more, counts) = decode_payload(decoder, from, &user_record.data);
+        rejects.extend(more);
+        all.count(&counts);
     }
+    (rejects, all.counts)
+}
+
+fn decode_payload(
+    decoder: &mut Decoder,
+    from: RecordOrigin<'_>,
+    bytes: &[u8],
+) -> (Vec<Reject>, Counts) {
+    let unpacked = match unpack(bytes) {
+        Ok(unpacked) => unpacked,
+        Err(reason) => {
+            let reject = Reject { place: from.place.to_owned(), reason, raw: bytes.to_vec() };
+            return (vec![reject], Counts { records: 1, rejected: 1, ..Counts::default() });
+        }
+    };
+    let place = Place::Sequence(from.place);
+    let origin = Origin { source_name: from.source_name, shard: from.shard, place };
+    let (rejects, mut counts) = decoder.add(&unpacked, &origin, Shape::Documents);
+    if counts.records == 0 {
+        counts = Counts { records: 1, ignored: 1, ..Counts::default() };
+    }
+    (rejects, counts)
 }
 
 /// Undoes gzip or zstd, if it is that.

@@ -45,6 +45,7 @@ pub use api::{
     Subscription,
 };
 pub use decode::{DecodedRecords, ShardRecords, decode_records};
+pub(crate) use decode::{RecordOrigin, decode_data};
 pub use kinesis::{Kinesis, StreamName};
 pub use observer::{NoObserver, Retried, StreamEvent, StreamObserver};
 pub use owner::ProcessIdentity;

@@ -16,12 +16,18 @@ pub struct KeepError(pub String);
 /// of them at least once.
 #[async_trait]
 pub trait Safekeeping: Send + Sync {
-    /// Keeps records of one shard, in their order, as they came.
+    /// Keeps records of one shard, in their order, as they came. `rejects` are the documents of the
+    /// shard that could not be understood, in these records or in others; their places tell.
     ///
     /// # Errors
     ///
     /// [`KeepError`] if not all of them are safe; all of them are offered again.
-    async fn keep(&self, shard: &str, records: &[Record]) -> Result<(), KeepError>;
+    async fn keep(
+        &self,
+        shard: &str,
+        records: &[Record],
+        rejects: &[&Reject],
+    ) -> Result<(), KeepError>;
 
     /// Keeps documents of one shard that could not be understood.
     ///

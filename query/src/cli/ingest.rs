@@ -74,7 +74,8 @@ pub(super) async fn run(session: &Session, args: &IngestArgs) -> Result<(), CliE
     let request = request(&session.config, session.config.lake(), sources, cancel);
     let shown = Shown::new(session.quiet, session.log_format);
     let vitals = watch(session, args.metrics.as_deref()).await?;
-    let watched = Watched { shown: &shown, vitals: &vitals };
+    let clock = Arc::clone(&request.clock);
+    let watched = Watched { shown: &shown, vitals: &vitals, clock };
     let ended = hearback_ingest::run(request, &watched).await;
     shown.close();
     let (summary, error) = match ended {

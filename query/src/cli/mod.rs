@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod error;
 mod ingest;
+mod lag;
 mod query;
 mod report;
 mod schema;

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{CliError, Session, now, print};
+use super::{CliError, Session, lag, now, print};
 use crate::engine::Engine;
 use crate::nearest::nearest;
 use crate::output::{Align, TextTable};
@@ -55,6 +55,9 @@ pub(super) async fn run(session: &Session, args: &ReportArgs) -> Result<(), CliE
     let Some(name) = &args.name else {
         return list(args.format);
     };
+    if name == lag::NAME {
+        return run_lag(session, args, &period).await;
+    }
     let report = find(name)?;
     let sql = report.statement(args.by.as_deref(), &period).ok_or_else(|| {
         // Without a dimension there is always a statement.
@@ -92,6 +95,18 @@ pub(super) async fn run(session: &Session, args: &ReportArgs) -> Result<(), CliE
     }
 }
 
+async fn run_lag(session: &Session, args: &ReportArgs, period: &Period) -> Result<(), CliError> {
+    if args.by.is_some() {
+        return Err(CliError::usage("lag is by shard and cannot be split otherwise"));
+    }
+    match args.format {
+        _ if args.sql => print(&lag::sql(period)),
+        ReportFormat::Table => lag::table(session, period).await,
+        ReportFormat::Json => lag::json(session, period).await,
+        ReportFormat::Csv => lag::csv(session, period).await,
+    }
+}
+
 /// Runs a report's statement.
 pub(super) async fn figures(engine: &Engine, sql: &str) -> Result<Figures, CliError> {
     let batches = engine.plan(sql).await?.collect().await?;
@@ -108,7 +123,8 @@ fn moment(given: Option<&str>) -> Result<Option<Moment>, CliError> {
 
 fn find(name: &str) -> Result<&'static Report, CliError> {
     report::report(name).ok_or_else(|| {
-        let names: Vec<&str> = REPORTS.iter().map(|report| report.name).collect();
+        let names = REPORTS.iter().map(|report| report.name).chain([lag::NAME]);
+        let names: Vec<&str> = names.collect();
         let error = CliError::usage(format!("there is no report {name}"));
         match nearest(name, names.iter().copied()) {
             Some(near) => error.hint(format!("did you mean {near}?")),
@@ -141,6 +157,7 @@ fn list(format: ReportFormat) -> Result<(), CliError> {
                         "dimensions": report.dimensions().collect::<Vec<_>>(),
                     })
                 })
+                .chain([lag::listed()])
                 .collect();
             print(&format!("{:#}\n", Value::Array(reports)))
         }
@@ -149,6 +166,7 @@ fn list(format: ReportFormat) -> Result<(), CliError> {
             for report in REPORTS {
                 text.push_str(&format!("{},\"{}\"\n", report.name, report.question()));
             }
+            text.push_str(&format!("{},\"{}\"\n", lag::NAME, lag::QUESTION));
             print(&text)
         }
         ReportFormat::Table => {
@@ -156,6 +174,7 @@ fn list(format: ReportFormat) -> Result<(), CliError> {
             for report in REPORTS {
                 table.row(vec![report.name.to_owned(), report.question().to_owned()]);
             }
+            table.row(vec![lag::NAME.to_owned(), lag::QUESTION.to_owned()]);
             print(&table.render())
         }
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::ScalarValue;
-use datafusion::datasource::ViewTable;
+use datafusion::datasource::{MemTable, ViewTable};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -19,11 +19,15 @@ use tokio::sync::Mutex;
 
 use super::bounds::{Bounds, FileBounds};
 use super::error::{EngineError, external};
+use super::streams;
 use super::table::{LakeTable, ScanFile};
 use super::views::{DIALECT, VIEWS, view};
 
 /// Tables that statements can name. The ledgers join them when something writes them.
 pub(super) const BASE_TABLES: [&Table; 2] = [&EVENTS, &REJECTS];
+
+/// What the view `lag` is made from. It is not listed: the view says the same and more.
+const STREAM_SHARDS: &str = "stream_shards";
 
 /// Where data files are found, within a session.
 pub(super) const STORE_URL: &str = "hearback://lake";
@@ -114,6 +118,18 @@ impl LakeSchema {
         }
     }
 
+    async fn stream_shards(&self) -> DataFusionResult<Arc<dyn TableProvider>> {
+        let streams = match self.snapshots.lake.streams().await {
+            Ok(streams) => streams,
+            Err(source) => {
+                let table = "lag".to_owned();
+                return external(EngineError::Lake { table, source: source.into() });
+            }
+        };
+        let batch = streams::shards(&streams)?;
+        Ok(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?))
+    }
+
     async fn view(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let Some(view) = view(name) else {
             return Ok(None);
@@ -149,6 +165,7 @@ impl SchemaProvider for LakeSchema {
                 made.insert(name.to_owned(), Arc::clone(&provider));
                 return Ok(Some(provider));
             }
+            None if name == STREAM_SHARDS => Some(self.stream_shards().await?),
             None => self.view(name).await?,
         };
         if let Some(provider) = &provider {

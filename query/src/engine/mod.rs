@@ -8,6 +8,7 @@ mod catalog;
 mod error;
 mod functions;
 mod session;
+mod streams;
 mod table;
 mod views;
 

@@ -46,25 +46,108 @@ const fn gauge(name: &'static str, meaning: &'static str) -> Metric {
 
 /// Source documents read.
 pub const RECORDS: Metric = counter("hearback_ingest_records", "Source documents read");
-/// Rows decoded.
+/// Rows decoded, those included that turn out to be duplicates.
 pub const ROWS: Metric =
     counter("hearback_ingest_rows", "Rows decoded, those included that turn out to be duplicates");
-/// Bytes read.
+/// Bytes read from sources, as stored.
 pub const BYTES: Metric = counter("hearback_ingest_bytes", "Bytes read from sources, as stored");
-/// Objects read.
+/// Files and objects read to their end.
 pub const OBJECTS: Metric =
     counter("hearback_ingest_objects", "Files and objects read to their end");
-/// Failed objects.
+/// Files and objects that could not be read, or not to their end.
 pub const FAILED_OBJECTS: Metric = counter(
     "hearback_ingest_failed_objects",
     "Files and objects that could not be read, or not to their end",
 );
-/// Health.
+/// Commits made.
+pub const COMMITS: Metric = counter("hearback_commits", "Commits made");
+/// Seconds that commits took, together.
+pub const COMMIT_SECONDS: Metric =
+    counter("hearback_commit_seconds", "Seconds that commits took, together");
+/// When the last commit was made, in seconds since 1970-01-01.
+pub const LAST_COMMIT: Metric = gauge(
+    "hearback_last_commit_timestamp_seconds",
+    "When the last commit was made, in seconds since 1970-01-01",
+);
+/// Rows added to events.
+pub const EVENTS: Metric = counter("hearback_committed_events", "Rows added to events");
+/// Rows left out because the same event is there.
+pub const DUPLICATES: Metric =
+    counter("hearback_committed_duplicates", "Rows left out because the same event is there");
+/// Rows added to rejects.
+pub const REJECTS: Metric = counter("hearback_committed_rejects", "Rows added to rejects");
+/// Rows that wait for the next commit of a stream.
+pub const STAGED_ROWS: Metric =
+    gauge("hearback_staged_rows", "Rows that wait for the next commit of a stream");
+/// Their size, in bytes.
+pub const STAGED_BYTES: Metric = gauge("hearback_staged_bytes", "Their size, in bytes");
+/// 1 while this process reads the stream, 0 while it stands by for another.
+pub const STREAM_READING: Metric = gauge(
+    "hearback_stream_reading",
+    "1 while this process reads the stream, 0 while it stands by for another",
+);
+/// Epoch of the stream's last commit.
+pub const STREAM_EPOCH: Metric =
+    gauge("hearback_stream_epoch", "Epoch of the stream's last commit");
+/// Stretches of time whose records may have been lost before they were read.
+pub const STREAM_GAPS: Metric = counter(
+    "hearback_stream_gaps",
+    "Stretches of time whose records may have been lost before they were read",
+);
+/// Failures that were tried again: throttled, shard, stream, lake or safekeeping.
+pub const STREAM_RETRIES: Metric = counter(
+    "hearback_stream_retries",
+    "Failures that were tried again: throttled, shard, stream, lake or safekeeping",
+);
+/// Kinesis records read.
+pub const SHARD_RECORDS: Metric = counter("hearback_shard_records", "Kinesis records read");
+/// Bytes of Kinesis records read.
+pub const SHARD_BYTES: Metric = counter("hearback_shard_bytes", "Bytes of Kinesis records read");
+/// How far behind the newest record of the shard reading is, as Kinesis says.
+pub const SHARD_BEHIND: Metric = gauge(
+    "hearback_shard_behind_seconds",
+    "How far behind the newest record of the shard reading is, as Kinesis says",
+);
+/// When the last record that was read arrived, in seconds since 1970-01-01.
+pub const SHARD_LAST_ARRIVAL: Metric = gauge(
+    "hearback_shard_last_arrival_timestamp_seconds",
+    "When the last record that was read arrived, in seconds since 1970-01-01",
+);
+/// Aggregates left out because they are put again on another shard.
+pub const SHARD_DROPPED: Metric = counter(
+    "hearback_shard_dropped_aggregates",
+    "Aggregates left out because they are put again on another shard",
+);
+/// 1 while progress is being made, 0 when /healthz answers 503.
 pub const HEALTHY: Metric =
     gauge("hearback_healthy", "1 while progress is being made, 0 when /healthz answers 503");
 
 /// Every metric, in the order in which they are shown.
-pub const METRICS: &[Metric] = &[RECORDS, ROWS, BYTES, OBJECTS, FAILED_OBJECTS, HEALTHY];
+pub const METRICS: &[Metric] = &[
+    RECORDS,
+    ROWS,
+    BYTES,
+    OBJECTS,
+    FAILED_OBJECTS,
+    COMMITS,
+    COMMIT_SECONDS,
+    LAST_COMMIT,
+    EVENTS,
+    DUPLICATES,
+    REJECTS,
+    STAGED_ROWS,
+    STAGED_BYTES,
+    STREAM_READING,
+    STREAM_EPOCH,
+    STREAM_GAPS,
+    STREAM_RETRIES,
+    SHARD_RECORDS,
+    SHARD_BYTES,
+    SHARD_BEHIND,
+    SHARD_LAST_ARRIVAL,
+    SHARD_DROPPED,
+    HEALTHY,
+];
 
 /// Which text is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,8 +243,7 @@ impl Collector for Shown {
 
 fn encode(encoder: &mut MetricEncoder<'_>, kind: Kind, value: f64) -> Result<(), fmt::Error> {
     match kind {
-        // Counts are whole and far below 2^53.
-        Kind::Counter => encoder.encode_counter::<NoLabelSet, u64, u64>(&(value as u64), None),
+        Kind::Counter => encoder.encode_counter::<NoLabelSet, f64, u64>(&value, None),
         Kind::Gauge => encoder.encode_gauge(&value),
     }
 }
@@ -200,11 +282,11 @@ mod tests {
         vitals.set(&RECORDS, &[], 7.0);
         let open = exposed(&vitals, Exposition::OpenMetrics).unwrap();
         assert!(open.contains("# TYPE hearback_ingest_records counter\n"), "{open}");
-        assert!(open.contains("\nhearback_ingest_records_total 7\n"), "{open}");
+        assert!(open.contains("\nhearback_ingest_records_total 7.0\n"), "{open}");
         assert!(open.ends_with("# EOF\n"), "{open}");
         let classic = exposed(&vitals, Exposition::Classic).unwrap();
         assert!(classic.contains("# TYPE hearback_ingest_records_total counter\n"), "{classic}");
-        assert!(classic.contains("\nhearback_ingest_records_total 7\n"), "{classic}");
+        assert!(classic.contains("\nhearback_ingest_records_total 7.0\n"), "{classic}");
         assert!(!classic.contains("EOF"), "{classic}");
     }
 }

@@ -16,4 +16,4 @@ mod vitals;
 mod watch;
 
 pub use vitals::{Health, Series, Vitals};
-pub use watch::Watched;
+pub use watch::{Watched, WatchedStream};

@@ -137,12 +137,12 @@ impl Telemetry {
             let vitals = Arc::clone(vitals);
             match metric.kind {
                 Kind::Counter => {
-                    let counter = meter.u64_observable_counter(metric.name);
+                    let counter = meter.f64_observable_counter(metric.name);
                     counter
                         .with_description(metric.meaning)
                         .with_callback(move |observer| {
                             for series in vitals.series(metric) {
-                                observer.observe(series.value as u64, &attributes(series.labels));
+                                observer.observe(series.value, &attributes(series.labels));
                             }
                         })
                         .build();

@@ -41,9 +41,11 @@ pub struct Vitals {
 struct State {
     values: BTreeMap<&'static str, Values>,
     last_sign: Instant,
-    state: String,
-    /// What the run waits for that should not make it wait.
-    blocked: Option<String>,
+    doing: String,
+    /// Whether silence is no sign of trouble.
+    may_be_silent: bool,
+    /// What keeps the run from going on, and why.
+    blocked: BTreeMap<String, String>,
 }
 
 impl Default for Vitals {
@@ -59,8 +61,9 @@ impl Vitals {
         let state = State {
             values: BTreeMap::new(),
             last_sign: Instant::now(),
-            state: "starting".to_owned(),
-            blocked: None,
+            doing: "starting".to_owned(),
+            may_be_silent: false,
+            blocked: BTreeMap::new(),
         };
         Self { state: Mutex::new(state) }
     }
@@ -87,34 +90,48 @@ impl Vitals {
     pub fn sign_of_life(&self, doing: &str) {
         let mut state = self.state();
         state.last_sign = Instant::now();
-        if state.state != doing {
-            doing.clone_into(&mut state.state);
+        state.may_be_silent = false;
+        if state.doing != doing {
+            doing.clone_into(&mut state.doing);
         }
     }
 
-    /// The run is alive but cannot go on, for this reason; `None`: it can again.
-    pub fn blocked(&self, reason: Option<String>) {
+    /// Another process does the work; there will be no sign of life until it is this one's turn.
+    pub fn stand_by(&self) {
+        let mut state = self.state();
+        state.may_be_silent = true;
+        "standing by".clone_into(&mut state.doing);
+        state.blocked.clear();
+    }
+
+    /// The run is alive, but cannot go on because of `what`, for this reason.
+    pub fn block(&self, what: &str, reason: &str) {
         let mut state = self.state();
         state.last_sign = Instant::now();
-        state.blocked = reason;
+        state.blocked.insert(what.to_owned(), reason.to_owned());
+    }
+
+    /// `what` keeps it no longer.
+    pub fn unblock(&self, what: &str) {
+        self.state().blocked.remove(what);
     }
 
     /// Whether progress is being made.
     #[must_use]
     pub fn health(&self) -> Health {
         let state = self.state();
-        if let Some(reason) = &state.blocked {
-            return Health::Bad(format!("blocked: {reason}"));
+        if let Some((what, reason)) = state.blocked.first_key_value() {
+            return Health::Bad(format!("blocked by {what}: {reason}"));
         }
         let silent = state.last_sign.elapsed();
-        if silent > STUCK_AFTER {
+        if silent > STUCK_AFTER && !state.may_be_silent {
             return Health::Bad(format!(
                 "stuck: no sign of life for {} s while {}",
                 silent.as_secs(),
-                state.state
+                state.doing
             ));
         }
-        Health::Good(state.state.clone())
+        Health::Good(state.doing.clone())
     }
 
     /// The values of a metric; none if nobody has set one.
@@ -162,13 +179,21 @@ mod tests {
     #[test]
     fn a_run_is_well_while_it_gives_signs_and_is_not_blocked() {
         let vitals = Vitals::new();
-        vitals.sign_of_life("standing by");
-        assert_eq!(vitals.health(), Health::Good("standing by".to_owned()));
-        vitals.blocked(Some("the lake cannot be written".to_owned()));
-        assert_eq!(vitals.health(), Health::Bad("blocked: the lake cannot be written".to_owned()));
+        vitals.sign_of_life("reading");
+        assert_eq!(vitals.health(), Health::Good("reading".to_owned()));
+        vitals.block("the lake", "access is denied");
+        assert_eq!(
+            vitals.health(),
+            Health::Bad("blocked by the lake: access is denied".to_owned())
+        );
         assert_eq!(vitals.series(&HEALTHY)[0].value, 0.0);
-        vitals.blocked(None);
-        vitals.state().last_sign -= STUCK_AFTER + Duration::from_secs(1);
+        vitals.unblock("the lake");
+        let age = || vitals.state().last_sign -= STUCK_AFTER + Duration::from_secs(1);
+        vitals.stand_by();
+        age();
+        assert_eq!(vitals.health(), Health::Good("standing by".to_owned()));
+        vitals.sign_of_life("reading");
+        age();
         let Health::Bad(reason) = vitals.health() else { panic!("stuck and well") };
         assert!(reason.starts_with("stuck: no sign of life for 61 s"), "{reason}");
     }

@@ -294,7 +294,9 @@ fn grouped(number: i64) -> String {
     text
 }
 
-fn duration(milliseconds: i64) -> String {
+/// A length of time for people: `850 ms`, `1.2 s`, `3 min 5 s`, `2 h 10 min`.
+#[must_use]
+pub fn duration(milliseconds: i64) -> String {
     match milliseconds {
         ..1_000 => format!("{milliseconds} ms"),
         1_000..60_000 => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),

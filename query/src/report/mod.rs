@@ -6,7 +6,7 @@
 mod figures;
 mod period;
 
-pub use figures::{Figure, Figures, Kind};
+pub use figures::{Figure, Figures, Kind, duration};
 pub use period::{Moment, Period, PeriodError};
 
 use crate::nearest::nearest;

@@ -133,7 +133,7 @@ fn a_lake_that_fails_fails_the_batch_from_the_first_record_that_is_not_in_it() {
     let environment = [
         ("HEARBACK_LAKE", hearback.lake()),
         // Each record is committed by itself.
-        ("HEARBACK_INGEST_FLUSH_BYTES", "1"),
+        ("HEARBACK_INGEST_FLUSH_ROWS", "1"),
     ];
     let function = LambdaFunction::start_without_room(&environment, 128);
     let expected = json!({"batchItemFailures": [{"itemIdentifier": sequence(3)}]});

@@ -4,6 +4,7 @@ mod aws;
 mod bad_input;
 mod demo;
 mod envelopes;
+mod infra;
 mod killed;
 mod lambda;
 mod other_readers;

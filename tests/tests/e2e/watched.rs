@@ -173,7 +173,7 @@ fn traces_and_metrics_reach_a_collector_when_the_environment_names_one() {
     assert!(received.iter().any(|one| one["span"] == "commit"), "{received:?}");
     let documents = hearback.number("SELECT count(DISTINCT source_sequence) FROM events");
     let records = received.iter().find(|one| one["metric"] == "hearback_ingest_records");
-    assert_eq!(records.expect("a metric")["value"].as_i64(), Some(documents));
+    assert_eq!(records.expect("a metric")["value"].as_f64(), Some(documents as f64));
 
     let collector = Collector::start();
     let traces = format!("{}/v1/traces", collector.endpoint);

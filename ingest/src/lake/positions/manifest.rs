@@ -74,6 +74,14 @@ impl Manifests {
         Ok(manifest)
     }
 
+    /// When a manifest was created, by the store's clock, in milliseconds since 1970-01-01T00:00:00Z.
+    pub(super) async fn created_ms(&self, epoch: i64) -> Result<i64, LakeError> {
+        let path = self.manifest_path(epoch);
+        let found = self.store.head(&path).await;
+        let found = found.map_err(|error| LakeError::store(format!("look at {path}"), error))?;
+        Ok(found.last_modified.timestamp_millis())
+    }
+
     /// Reads an object that the table's log, or a manifest, points at.
     pub(super) async fn read_object(&self, path: &Path) -> Result<Bytes, LakeError> {
         let action = || format!("read {path}");

@@ -2,8 +2,8 @@
 
 use hearback_schemas::EVENTS;
 
-use super::manifest::root;
-use super::shards::{ShardPositions, StreamState};
+use super::manifest::{Manifests, Recorded, root};
+use super::shards::StreamState;
 use crate::lake::{Lake, LakeError};
 
 /// One stream as of its last commit.
@@ -14,8 +14,12 @@ pub struct StreamStatus {
     pub name: String,
     /// The epoch that was committed last.
     pub epoch: i64,
+    /// When it was committed, by the store's clock, in milliseconds since 1970-01-01T00:00:00Z.
+    pub committed_ms: i64,
     /// Its positions.
     pub state: StreamState,
+    /// The positions that this commit built upon; None for the first, or if they are gone.
+    pub before: Option<StreamState>,
 }
 
 impl Lake {
@@ -43,9 +47,23 @@ impl Lake {
         for name in &names {
             // A folder without a commit holds claims that never counted.
             let Some(epoch) = snapshot.transaction(name) else { continue };
-            let positions = ShardPositions::load(self.place(), name, Some(epoch)).await?;
-            let state = positions.state().clone();
-            streams.push(StreamStatus { name: name.clone(), epoch, state });
+            let manifests = Manifests::new(self.place(), name);
+            let manifest = manifests.read(epoch).await?;
+            let Recorded::Shards(state) = manifest.positions else {
+                return Err(
+                    manifests.damaged(epoch, "it is the manifest of another kind of stream")
+                );
+            };
+            let before = match manifest.parent {
+                Some(parent) => manifests.read(parent).await.ok(),
+                None => None,
+            };
+            let before = before.and_then(|manifest| match manifest.positions {
+                Recorded::Shards(state) => Some(state),
+                Recorded::Objects { .. } => None,
+            });
+            let committed_ms = manifests.created_ms(epoch).await?;
+            streams.push(StreamStatus { name: name.clone(), epoch, committed_ms, state, before });
         }
         Ok(streams)
     }

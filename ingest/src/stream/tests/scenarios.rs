@@ -313,7 +313,15 @@ struct Archive {
 
 #[async_trait]
 impl Safekeeping for Archive {
-    async fn keep(&self, _: &str, records: &[Record]) -> Result<(), KeepError> {
+    async fn keep(
+        &self,
+        _: &str,
+        records: &[Record],
+        rejects: &[&Reject],
+    ) -> Result<(), KeepError> {
+        for reject in rejects {
+            assert!(records.iter().any(|record| record.sequence.as_str() == reject.place));
+        }
         if self.calls.fetch_add(1, Ordering::SeqCst) < 2 {
             return Err(KeepError("not now".to_owned()));
         }
