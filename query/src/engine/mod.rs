@@ -5,6 +5,7 @@
 
 mod bounds;
 mod catalog;
+mod dialect;
 mod error;
 mod functions;
 mod session;

@@ -20,6 +20,7 @@ use hearback_ingest::lake::{Lake, LakeError};
 use url::Url;
 
 use super::catalog::{BASE_TABLES, LakeCatalog, LakeSchema, STORE_URL, Snapshots};
+use super::dialect::{self, LakeDialect};
 use super::error::EngineError;
 use super::functions;
 use super::views::{self, VIEWS};
@@ -179,15 +180,15 @@ pub(super) fn table_names() -> Vec<String> {
 
 /// Parses exactly one statement that only reads.
 fn one_question(sql: &str) -> Result<ParsedStatement, EngineError> {
-    let dialect = views::dialect();
+    let grammar = LakeDialect::new();
     let statements = DFParserBuilder::new(sql)
-        .with_dialect(&dialect)
+        .with_dialect(&grammar)
         .build()
         .and_then(|mut parser| parser.parse_statements())
         .map_err(|error| EngineError::planning(&error, &[]))?;
     let count = statements.len();
     let mut statements = statements.into_iter();
-    let (Some(statement), None) = (statements.next(), statements.next()) else {
+    let (Some(mut statement), None) = (statements.next(), statements.next()) else {
         let message = if count == 0 {
             "there is no statement in the text".to_owned()
         } else {
@@ -195,6 +196,9 @@ fn one_question(sql: &str) -> Result<ParsedStatement, EngineError> {
         };
         return Err(EngineError::Refused { message, hint: None });
     };
+    if let ParsedStatement::Statement(statement) = &mut statement {
+        dialect::complete(statement);
+    }
     let reads = match &statement {
         ParsedStatement::Explain(_) => true,
         ParsedStatement::Statement(statement) => matches!(

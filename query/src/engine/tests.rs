@@ -1,9 +1,11 @@
 //! What a session promises, asked of small lakes that are ingested from documents written here.
 
+mod dialect;
 mod due;
 mod messages;
 mod pruning;
 mod refusal;
+mod reports;
 
 use std::sync::Arc;
 

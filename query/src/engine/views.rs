@@ -3,7 +3,6 @@
 //! Invariant: a view is planned only when a statement names it.
 
 use datafusion::common::config::Dialect;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
 /// A view: its name, and the statement that it stands for.
 #[derive(Debug)]
@@ -50,11 +49,6 @@ pub(super) fn view(name: &str) -> Option<&'static View> {
     VIEWS.iter().find(|view| view.name == name)
 }
 
-/// The dialect of views and of users' statements, for the parser: PostgreSQL's, in which `->>` binds
-/// more tightly than `=`, as everybody who has asked JSON columns questions expects.
-pub(super) fn dialect() -> PostgreSqlDialect {
-    PostgreSqlDialect {}
-}
-
-/// The same for a session.
+/// The dialect of views, and of expressions that a session parses by itself: what the grammar of users'
+/// statements ([`super::dialect`]) is built upon.
 pub(super) const DIALECT: Dialect = Dialect::PostgreSQL;
