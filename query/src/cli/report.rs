@@ -78,7 +78,7 @@ pub(super) async fn run(session: &Session, args: &ReportArgs) -> Result<(), CliE
                 "definition": report.definition(),
                 "period": period.words(),
                 "by": dimension,
-                "figures": figures.json(),
+                "figures": figures.json(report.layout),
             });
             print(&format!("{document:#}\n"))
         }

@@ -55,6 +55,23 @@ impl Figure {
         Some(self.numerator? as f64 / self.denominator as f64)
     }
 
+    /// The interval that the true rate lies in, in 95 of 100 cases: the rate is of a sample, and of a
+    /// small one it says little (E. B. Wilson, "Probable Inference", 1927).
+    #[must_use]
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        /// Standard deviations on both sides of the mean that 95 % of a normal distribution lie in.
+        const DEVIATIONS: f64 = 1.959_964;
+        let rate = self.rate()?;
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+        let count = self.denominator as f64;
+        let square = DEVIATIONS * DEVIATIONS;
+        let middle = rate + square / (2.0 * count);
+        let reach =
+            DEVIATIONS * (rate * (1.0 - rate) / count + square / (4.0 * count * count)).sqrt();
+        let scale = 1.0 + square / count;
+        Some((((middle - reach) / scale).max(0.0), ((middle + reach) / scale).min(1.0)))
+    }
+
     /// The figure for people: `98.13 %`, `1,204`, `1.2 s`, `n/a`.
     #[must_use]
     pub fn value(&self) -> String {
@@ -125,17 +142,21 @@ impl Figures {
     pub fn table(&self, layout: Layout, dimension: Option<&str>) -> String {
         match (layout, dimension) {
             (Layout::Grid, Some(dimension)) => self.grid(dimension),
-            _ => self.list(dimension),
+            _ => self.list(dimension, layout == Layout::Estimates),
         }
     }
 
-    fn list(&self, dimension: Option<&str>) -> String {
+    fn list(&self, dimension: Option<&str>, intervals: bool) -> String {
         let mut columns = Vec::new();
         if let Some(dimension) = dimension {
             columns.push((dimension, Align::Left));
         }
         columns.push(("metric", Align::Left));
-        for name in ["value", "numerator", "denominator"] {
+        columns.push(("value", Align::Right));
+        if intervals {
+            columns.push(("95 % interval", Align::Right));
+        }
+        for name in ["numerator", "denominator"] {
             columns.push((name, Align::Right));
         }
         columns.push(("numerator is / denominator is", Align::Left));
@@ -148,6 +169,12 @@ impl Figures {
             let rate = figure.kind != Kind::Count;
             row.push(figure.metric.clone());
             row.push(figure.value());
+            if intervals {
+                let interval = figure.interval();
+                row.push(interval.map_or_else(String::new, |(low, high)| {
+                    format!("{} to {}", percent(low), percent(high))
+                }));
+            }
             let above = figure.numerator.filter(|_| figure.kind != Kind::Milliseconds);
             row.push(above.map_or_else(String::new, grouped));
             row.push(if rate { grouped(figure.denominator) } else { String::new() });
@@ -194,9 +221,9 @@ impl Figures {
 
     /// The figures for programs.
     #[must_use]
-    pub fn json(&self) -> Value {
+    pub fn json(&self, layout: Layout) -> Value {
         let figures = self.figures.iter().map(|figure| {
-            json!({
+            let mut members = json!({
                 "group": figure.group,
                 "metric": figure.metric,
                 "kind": kind_name(figure.kind),
@@ -205,7 +232,11 @@ impl Figures {
                 "rate": figure.rate(),
                 "numerator_is": figure.numerator_is,
                 "denominator_is": (figure.kind != Kind::Count).then_some(&figure.denominator_is),
-            })
+            });
+            if layout == Layout::Estimates {
+                members["interval"] = json!(figure.interval().map(|(low, high)| [low, high]));
+            }
+            members
         });
         Value::Array(figures.collect())
     }
@@ -328,6 +359,17 @@ mod tests {
         assert_eq!(rate(0, 0).value(), "n/a");
         assert_eq!(rate(0, 0).rate(), None);
         assert_eq!(rate(0, 1200).value(), "0.00 %");
+    }
+
+    #[test]
+    fn an_interval_is_wide_where_little_is_known() {
+        assert_eq!(rate(0, 0).interval(), None);
+        let (low, high) = rate(1, 10).interval().expect("a rate");
+        // Wilson's interval for 1 of 10, as published in tables.
+        assert!((low - 0.0179).abs() < 1e-4 && (high - 0.4042).abs() < 1e-4, "{low} {high}");
+        let (low, high) = rate(0, 5000).interval().expect("a rate");
+        assert!(low == 0.0 && high < 0.001, "{low} {high}");
+        assert_eq!(rate(7, 7).interval().map(|(_, high)| high), Some(1.0));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum Unit {
 pub enum Layout {
     /// One line per metric, with what it means.
     List,
+    /// The same, with the interval that each rate lies in.
+    Estimates,
     /// One line per group, one column per metric, the meanings below.
     Grid,
 }
@@ -34,7 +36,7 @@ pub enum Layout {
 pub struct Report {
     /// Its name on the command line.
     pub name: &'static str,
-    /// The statement, with `$by` and `$period` in it.
+    /// The statement, with `$by`, `$period` and perhaps `$figures` in it.
     sql: &'static str,
     /// What its rows are.
     pub unit: Unit,
@@ -44,6 +46,9 @@ pub struct Report {
     by: &'static str,
 }
 
+/// What the statements of most reports end with.
+const FIGURES: &str = include_str!("../../sql/reports/figures.sql");
+
 /// Every report, in the order in which they are listed.
 pub const REPORTS: &[Report] = &[
     Report {
@@ -51,6 +56,13 @@ pub const REPORTS: &[Report] = &[
         sql: include_str!("../../sql/reports/deliverability.sql"),
         unit: Unit::Messages,
         layout: Layout::List,
+        by: "",
+    },
+    Report {
+        name: "reputation",
+        sql: include_str!("../../sql/reports/reputation.sql"),
+        unit: Unit::Messages,
+        layout: Layout::Estimates,
         by: "",
     },
     Report {
@@ -94,6 +106,20 @@ pub const REPORTS: &[Report] = &[
         unit: Unit::Messages,
         layout: Layout::Grid,
         by: "campaign",
+    },
+    Report {
+        name: "signup-funnel",
+        sql: include_str!("../../sql/reports/signup-funnel.sql"),
+        unit: Unit::Messages,
+        layout: Layout::Grid,
+        by: "day",
+    },
+    Report {
+        name: "stuck",
+        sql: include_str!("../../sql/reports/stuck.sql"),
+        unit: Unit::Messages,
+        layout: Layout::Grid,
+        by: "mailbox_provider",
     },
     Report {
         name: "data-quality",
@@ -189,7 +215,8 @@ impl Report {
             Unit::Messages => "sent_time",
             Unit::Events => "event_time",
         };
-        Some(self.sql.replace("$by", group).replace("$period", &period.condition(time)))
+        let sql = self.sql.replace("$figures", FIGURES.trim_end());
+        Some(sql.replace("$by", group).replace("$period", &period.condition(time)))
     }
 
     fn known_dimensions(&self) -> &'static [(&'static str, &'static str)] {
