@@ -353,6 +353,13 @@ async fn find(request: &IngestRequest) -> Result<Vec<Source>, SourceError> {
                 bucket.check(prefix).await?;
                 Source::Bucket { bucket, prefix: prefix.clone() }
             }
+            SourceSpec::Kinesis(_) => {
+                return Err(SourceError::Malformed {
+                    given: spec.to_string(),
+                    problem: "a stream is read by a command of its own, without other sources"
+                        .to_owned(),
+                });
+            }
         };
         sources.push(source);
     }

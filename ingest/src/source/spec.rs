@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::stream::StreamName;
+
 /// What the message of an unknown scheme offers instead.
-const ACCEPTED: &str =
-    "a file, a folder, a glob such as 'logs/*.gz', - for standard input, or s3://bucket/prefix";
+const ACCEPTED: &str = "a file, a folder, a glob such as 'logs/*.gz', - for standard input, s3://bucket/prefix, or kinesis:STREAM";
 
 /// One source as named on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub enum SourceSpec {
         /// The key prefix as given, without a leading slash; empty for the whole bucket.
         prefix: String,
     },
+    /// `kinesis:NAME` or `kinesis:ARN`: a Kinesis stream, which is read by
+    /// [`run_stream`](crate::stream::run_stream).
+    Kinesis(StreamName),
 }
 
 /// A source named on the command line that cannot be read at all. Nothing was read.
@@ -40,7 +44,7 @@ pub enum SourceError {
         /// The part before the colon.
         scheme: String,
     },
-    /// An `s3://` or `file://` address that is not one.
+    /// An `s3://`, `file://` or `kinesis:` address that is not one.
     #[error("cannot read '{given}': {problem}")]
     Malformed {
         /// As typed.
@@ -91,6 +95,10 @@ impl SourceSpec {
         if let Some(rest) = given.strip_prefix("s3://") {
             return parse_s3(given, rest);
         }
+        if let Some(stream) = given.strip_prefix("kinesis:") {
+            let malformed = |problem| SourceError::Malformed { given: given.to_owned(), problem };
+            return StreamName::parse(stream).map(Self::Kinesis).map_err(malformed);
+        }
         if given.starts_with("file://") {
             return parse_file_url(given);
         }
@@ -127,6 +135,7 @@ impl std::fmt::Display for SourceSpec {
             Self::Path(path) => write!(f, "{}", path.display()),
             Self::Glob(pattern) => f.write_str(pattern),
             Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+            Self::Kinesis(stream) => write!(f, "kinesis:{stream}"),
         }
     }
 }
@@ -218,6 +227,9 @@ mod tests {
             SourceSpec::S3 { bucket: "acme-mail".into(), prefix: "events/2026/".into() }
         );
         assert_eq!(s3.to_string(), "s3://acme-mail/events/2026/");
+        let stream = SourceSpec::parse("kinesis:feedback").expect("a stream");
+        assert_eq!(stream, SourceSpec::Kinesis(StreamName::Name("feedback".into())));
+        assert_eq!(stream.to_string(), "kinesis:feedback");
     }
 
     #[test]
@@ -236,6 +248,7 @@ mod tests {
         let error = SourceSpec::parse("/no/such/folder").expect_err("refused").to_string();
         assert_eq!(error, "cannot read '/no/such/folder': no such file or folder");
         assert!(matches!(SourceSpec::parse("s3:///prefix"), Err(SourceError::Malformed { .. })));
+        assert!(matches!(SourceSpec::parse("kinesis:a/b"), Err(SourceError::Malformed { .. })));
         assert!(matches!(SourceSpec::parse("logs/[a"), Err(SourceError::Malformed { .. })));
         assert!(matches!(SourceSpec::parse(""), Err(SourceError::Malformed { .. })));
     }

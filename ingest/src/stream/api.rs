@@ -116,9 +116,10 @@ pub enum ApiErrorKind {
     Throttled,
     /// Kinesis failed, or the way to it: try again later.
     Unavailable,
-    /// No way to Kinesis was found at all: a Region or endpoint that is wrong, or a network that is
-    /// down.
+    /// No way to Kinesis was found: the network is down, or nobody listens at the endpoint.
     Unreachable,
+    /// The host of the Region, or of the endpoint, is not known: probably either is misspelt.
+    UnknownHost,
     /// The iterator is too old: get another from the last position.
     IteratorExpired,
     /// The records behind the position are gone: read on with the oldest.
@@ -149,6 +150,7 @@ impl ApiErrorKind {
             Self::Throttled
             | Self::Unavailable
             | Self::Unreachable
+            | Self::UnknownHost
             | Self::IteratorExpired
             | Self::InUse
             | Self::InFuture => true,

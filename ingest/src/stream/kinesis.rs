@@ -447,7 +447,11 @@ where
                 NoAnswer::Credentials(reason) => error_of(ApiErrorKind::CredentialsRefused, reason),
                 NoAnswer::Unreachable => error_of(
                     ApiErrorKind::Unreachable,
-                    "Kinesis cannot be reached (network, AWS_REGION, or AWS_ENDPOINT_URL)",
+                    "Kinesis cannot be reached (network, or AWS_ENDPOINT_URL)",
+                ),
+                NoAnswer::UnknownHost => error_of(
+                    ApiErrorKind::UnknownHost,
+                    "the host of Kinesis is not known (AWS_REGION, AWS_ENDPOINT_URL, or no network)",
                 ),
                 NoAnswer::Construction(reason) => error_of(ApiErrorKind::Invalid, &reason),
                 NoAnswer::Answer(reason) => error_of(ApiErrorKind::Unavailable, &reason),
@@ -530,6 +534,7 @@ fn meaning(code: &str, message: &str) -> (ApiErrorKind, Option<&'static str>) {
 enum NoAnswer {
     Credentials(&'static str),
     Unreachable,
+    UnknownHost,
     Construction(String),
     Answer(String),
 }
@@ -556,6 +561,9 @@ where
             });
         }
         words = current.to_string();
+        if words.contains("dns error") || words.contains("failed to lookup address") {
+            return NoAnswer::UnknownHost;
+        }
         cause = current.source();
     }
     let words: String = words.lines().next().unwrap_or_default().chars().take(300).collect();

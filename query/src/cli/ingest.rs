@@ -13,6 +13,7 @@ use hearback_ingest::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::stream::{self, StreamArgs};
 use super::{CliError, Session, now, print};
 use crate::config::{Config, format_bytes};
 use crate::ops::logs::LogFormat;
@@ -26,19 +27,25 @@ const SHOWN_FAILURES: usize = 20;
 
 /// Read delivery feedback into the lake
 ///
-/// SOURCE is a file, a folder (with everything below it), a glob, - for standard input, or
-/// s3://bucket/prefix. gzip and zstd are recognised by content; envelopes (EventBridge, SNS, SQS,
-/// Lambda, Firehose, arrays) are taken off. Documents that cannot be understood are kept in the
-/// table rejects, byte for byte, and stop nothing.
+/// SOURCE is a file, a folder (with everything below it), a glob, - for standard input,
+/// s3://bucket/prefix, or a Kinesis stream (kinesis:NAME, kinesis:ARN), which is read by itself. gzip
+/// and zstd are recognised by content; envelopes (EventBridge, SNS, SQS, Lambda, Firehose, arrays) and
+/// aggregation by the Kinesis Producer Library are taken off. Documents that cannot be understood are
+/// kept in the table rejects, byte for byte, and stop nothing.
 ///
 /// Running the same command again reads only what is new: objects that were read are known by name,
-/// size and ETag, and an event that comes twice is one row.
+/// size and ETag, a stream goes on where the lake says, and an event that comes twice is one row.
+///
+/// A stream is read until the command is stopped. A second process on the same stream stands by and
+/// takes over when the first one ends.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   hearback ingest ./firehose-export
   hearback ingest 's3://acme-mail/ses-events/2026/11/' --lake s3://acme-mail/lake
-  zcat events.json.gz | hearback ingest - --format json")]
+  zcat events.json.gz | hearback ingest - --format json
+  hearback ingest kinesis:ses-events --lake s3://acme-mail/lake
+  hearback ingest kinesis:ses-events --until-caught-up --format json")]
 pub(super) struct IngestArgs {
     /// What to read
     #[arg(required = true, value_name = "SOURCE")]
@@ -52,6 +59,8 @@ pub(super) struct IngestArgs {
     /// Serve Prometheus metrics and /healthz while it runs, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDR")]
     metrics: Option<String>,
+    #[command(flatten)]
+    stream: StreamArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,6 +80,16 @@ pub(super) async fn run(session: &Session, args: &IngestArgs) -> Result<(), CliE
     }
     let cancel = CancelFlag::new();
     stop_on_signals(&cancel)?;
+    let is_stream = |source: &SourceSpec| matches!(source, SourceSpec::Kinesis(_));
+    if sources.iter().any(is_stream) {
+        let [SourceSpec::Kinesis(name)] = sources.as_slice() else {
+            return Err(CliError::usage("a stream is read by itself, without other sources")
+                .hint("run one hearback ingest for each"));
+        };
+        let summary = stream::run(session, name, &args.stream, cancel).await;
+        return conclude(args, summary);
+    }
+    args.stream.refuse_without_stream()?;
     let request = request(&session.config, session.config.lake(), sources, cancel);
     let shown = Shown::new(session.quiet, session.log_format);
     let vitals = watch(session, args.metrics.as_deref()).await?;
@@ -78,17 +97,29 @@ pub(super) async fn run(session: &Session, args: &IngestArgs) -> Result<(), CliE
     let watched = Watched { shown: &shown, vitals: &vitals, clock };
     let ended = hearback_ingest::run(request, &watched).await;
     shown.close();
-    let (summary, error) = match ended {
-        Ok(summary) => (summary, None),
-        Err(error) => (error.summary().cloned().unwrap_or_default(), Some(error)),
+    let ended = ended
+        .map_err(|error| Unfinished { summary: error.summary().cloned(), error: failure(&error) });
+    conclude(args, ended)
+}
+
+/// A run that did not do all it was asked to: what it did all the same, and what to say.
+pub(super) struct Unfinished {
+    /// None if nothing was begun: there is nothing to report then.
+    pub(super) summary: Option<IngestSummary>,
+    pub(super) error: CliError,
+}
+
+fn conclude(args: &IngestArgs, ended: Result<IngestSummary, Unfinished>) -> Result<(), CliError> {
+    let summary = match ended {
+        Ok(summary) => summary,
+        Err(unfinished) => {
+            if let Some(summary) = &unfinished.summary {
+                report(args.format, summary)?;
+            }
+            return Err(unfinished.error);
+        }
     };
-    // A source that could not even be found has nothing to report.
-    if !matches!(error, Some(IngestError::Source(_))) {
-        report(args.format, &summary)?;
-    }
-    if let Some(error) = error {
-        return Err(failure(&error));
-    }
+    report(args.format, &summary)?;
     if args.strict && summary.report.rejected > 0 {
         return Err(CliError::failed(format!(
             "{} documents were rejected, and --strict allows none",
@@ -125,9 +156,25 @@ pub(super) fn request(
     sources: Vec<SourceSpec>,
     cancel: CancelFlag,
 ) -> IngestRequest {
-    let size = |key: &str| usize::try_from(config.number(key)).unwrap_or(usize::MAX);
-    let settings = IngestSettings {
-        threads: NonZeroUsize::new(size("ingest.threads")),
+    IngestRequest {
+        lake: lake.to_owned(),
+        sources,
+        settings: settings(config),
+        write: write_settings(config),
+        cancel,
+        clock: Arc::new(|| now().as_microsecond()),
+        run: uuid::Uuid::new_v4(),
+    }
+}
+
+fn size(config: &Config, key: &str) -> usize {
+    usize::try_from(config.number(key)).unwrap_or(usize::MAX)
+}
+
+/// How to read, as configured.
+pub(super) fn settings(config: &Config) -> IngestSettings {
+    IngestSettings {
+        threads: NonZeroUsize::new(size(config, "ingest.threads")),
         flush_rows: config.number("ingest.flush_rows"),
         flush_bytes: config.number("ingest.flush_bytes"),
         flush_interval: Duration::from_millis(config.number("ingest.flush_interval")),
@@ -136,21 +183,16 @@ pub(super) fn request(
         tenant_tags: config.list("tags.tenant").to_vec(),
         link_parameters: config.list("links.allowed_parameters").to_vec(),
         ..IngestSettings::default()
-    };
-    let write = WriteSettings {
-        dedupe_memory: size("ingest.dedupe_memory"),
+    }
+}
+
+/// How to write, as configured.
+pub(super) fn write_settings(config: &Config) -> WriteSettings {
+    WriteSettings {
+        dedupe_memory: size(config, "ingest.dedupe_memory"),
         compression_level: i32::try_from(config.number("ingest.compression_level")).unwrap_or(1),
-        encode_threads: size("ingest.threads"),
+        encode_threads: size(config, "ingest.threads"),
         ..WriteSettings::default()
-    };
-    IngestRequest {
-        lake: lake.to_owned(),
-        sources,
-        settings,
-        write,
-        cancel,
-        clock: Arc::new(|| now().as_microsecond()),
-        run: uuid::Uuid::new_v4(),
     }
 }
 
@@ -235,7 +277,7 @@ fn in_words(summary: &IngestSummary) -> String {
 }
 
 /// A size rounded for people: `876.2 MB`.
-fn format_size(bytes: u64) -> String {
+pub(super) fn format_size(bytes: u64) -> String {
     match bytes {
         ..1_000 => format_bytes(bytes),
         1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),

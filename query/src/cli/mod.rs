@@ -14,6 +14,7 @@ mod schema;
 mod shell;
 mod simulate;
 mod story;
+mod stream;
 mod trace;
 
 use std::ffi::OsString;
