@@ -669,7 +669,10 @@ impl<'a> Session<'a> {
             shards.insert(shard.to_string(), ShardMove { from, to: Some(to.clone()) });
         }
         // Before the first listing all shards look as if the stream had forgotten them.
-        let forgettable = if self.is_listed { self.tree.forgettable() } else { Vec::new() };
+        let retention_ms = self.parts.shared.retention_ms.load(Ordering::Relaxed);
+        let oldest_ms = self.parts.request.now_ms().saturating_sub(retention_ms);
+        let forgettable =
+            if self.is_listed { self.tree.forgettable(oldest_ms) } else { Vec::new() };
         for shard in forgettable {
             let from = self.tree.state(&shard).map(|state| state.position.clone());
             shards.entry(shard).or_insert(ShardMove { from, to: None });

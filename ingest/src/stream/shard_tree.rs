@@ -19,7 +19,10 @@ struct Node {
     hash_range: Option<HashRange>,
     /// As committed; None if nothing is.
     committed: Option<ShardState>,
+    /// Whether the stream has it, as far as was told last.
     listed: bool,
+    /// Whether a listing has shown it: only then a parent that is unknown is one that is gone.
+    is_settled: bool,
 }
 
 /// The shards of a stream, with their lineage and how far they are committed.
@@ -44,6 +47,11 @@ impl ShardTree {
             node.listed = false;
         }
         self.add(shards);
+        for shard in shards {
+            if let Some(node) = self.nodes.get_mut(&shard.id) {
+                node.is_settled = true;
+            }
+        }
     }
 
     /// Takes in shards that are there, beside those that are known.
@@ -54,6 +62,7 @@ impl ShardTree {
                 hash_range: None,
                 committed: None,
                 listed: true,
+                is_settled: false,
             });
             node.listed = true;
             node.parents.clone_from(&shard.parents);
@@ -68,6 +77,7 @@ impl ShardTree {
             hash_range: None,
             committed: None,
             listed: false,
+            is_settled: false,
         });
         node.committed = Some(state.clone());
     }
@@ -86,16 +96,17 @@ impl ShardTree {
                 Some(ShardPosition::From(from)) => from.clone(),
                 None => ReadFrom::TrimHorizon,
             };
-            if node.parents.iter().all(|parent| self.is_done(parent)) {
+            // Shards that an ended one names may be younger than the last listing, and so may be
+            // another parent of theirs, which then is unknown but not gone.
+            let is_done = |parent: &String| match self.nodes.get(parent) {
+                Some(parent) => is_ended(parent),
+                None => node.is_settled || node.committed.is_some(),
+            };
+            if node.parents.iter().all(is_done) {
                 readable.push((shard.clone(), from));
             }
         }
         readable
-    }
-
-    /// Whether nothing of a parent remains to be read.
-    fn is_done(&self, parent: &str) -> bool {
-        self.nodes.get(parent).is_none_or(is_ended)
     }
 
     /// Shards that are not ended, readable or not.
@@ -111,11 +122,19 @@ impl ShardTree {
         ended.any(|(shard, _)| !parents.contains(shard.as_str()))
     }
 
-    /// Ended shards that the stream does not list any more, and that no known shard waits for.
-    pub(crate) fn forgettable(&self) -> Vec<String> {
+    /// Ended shards that the stream does not list any more, because all they held is older than
+    /// `oldest_ms`, and that no child needs in order to know its past.
+    pub(crate) fn forgettable(&self, oldest_ms: i64) -> Vec<String> {
+        let mut needed = HashSet::new();
+        for node in self.nodes.values().filter(|node| node.committed.is_none()) {
+            needed.extend(node.parents.iter().map(String::as_str));
+        }
         let mut forgettable = Vec::new();
         for (shard, node) in &self.nodes {
-            if is_ended(node) && !node.listed {
+            let Some(state) = node.committed.as_ref().filter(|_| is_ended(node)) else { continue };
+            // A listing that lags behind does not show a young shard.
+            let is_old = state.read_through_ms.is_none_or(|time_ms| time_ms < oldest_ms);
+            if is_old && !node.listed && !needed.contains(shard.as_str()) {
                 forgettable.push(shard.clone());
             }
         }
@@ -138,13 +157,22 @@ impl ShardTree {
     }
 
     /// Up to when everything that could be on a shard was read before it existed: its parents held it.
+    /// Parents that came and went while nobody read came out of what was read last.
     pub(crate) fn inherited_read_through(&self, shard: &str) -> Option<i64> {
         let mut earliest = None;
         for parent in self.parents(shard) {
-            let read_through = self.state(parent)?.read_through_ms?;
+            let read_through = match self.nodes.get(parent) {
+                Some(_) => self.state(parent)?.read_through_ms?,
+                None => self.earliest_read_through()?,
+            };
             earliest = Some(earliest.map_or(read_through, |known: i64| known.min(read_through)));
         }
         earliest
+    }
+
+    fn earliest_read_through(&self) -> Option<i64> {
+        let committed = self.nodes.values().filter_map(|node| node.committed.as_ref());
+        committed.filter_map(|state| state.read_through_ms).min()
     }
 }
 
@@ -244,11 +272,36 @@ mod tests {
         let mut tree = ShardTree::default();
         tree.listed(&[shard("0", &[]), shard("1", &["0"])]);
         tree.committed("0", &ended());
-        assert!(tree.forgettable().is_empty());
+        assert!(tree.forgettable(10).is_empty());
         tree.listed(&[shard("1", &["0"])]);
-        assert_eq!(tree.forgettable(), ["0"]);
+        assert!(tree.forgettable(10).is_empty(), "what its child inherits is not committed yet");
+        tree.committed("1", &state(ShardPosition::From(after("7"))));
+        assert_eq!(tree.forgettable(10), ["0"]);
+        tree.committed("0", &ShardState { read_through_ms: Some(11), ..ended() });
+        assert!(tree.forgettable(11).is_empty(), "it is too young to be gone");
+        assert_eq!(tree.forgettable(12), ["0"]);
         tree.forget("0");
         assert_eq!(names(&tree), ["1"]);
+    }
+
+    #[test]
+    fn a_child_that_is_named_before_it_is_listed_waits_for_a_parent_that_is_as_young() {
+        let mut tree = ShardTree::default();
+        tree.listed(&[shard("0", &[])]);
+        tree.committed("0", &ended());
+        tree.add(&[shard("2", &["0", "1"])]);
+        assert!(names(&tree).is_empty());
+        tree.listed(&[shard("0", &[]), shard("1", &[]), shard("2", &["0", "1"])]);
+        assert_eq!(names(&tree), ["1"]);
+    }
+
+    #[test]
+    fn generations_that_came_and_went_unread_are_noticed() {
+        let mut tree = ShardTree::default();
+        tree.committed("0", &ShardState { read_through_ms: Some(5), ..ended() });
+        tree.listed(&[shard("3", &["2"])]);
+        assert_eq!(names(&tree), ["3"]);
+        assert_eq!(tree.inherited_read_through("3"), Some(5));
     }
 
     #[test]

@@ -66,15 +66,20 @@ async fn splits_and_merges_are_read_through_and_children_from_their_beginning() 
         assert_eq!(state.shards[ended].position, ShardPosition::Ended, "{ended}");
     }
 
-    // What the stream forgets is forgotten, and nothing is read again.
+    // What the stream forgets is forgotten once it cannot be there any more, and nothing is read again.
     for gone in ["shard-0", "shard-1", "shard-2"] {
         stream.forget(gone);
     }
     stream.put("shard-4", &event(6));
     let summary = catch_up(&lake, &stream).await;
     assert_eq!(summary.report.records, 1);
+    assert!(super::support::state(&lake).await.shards.contains_key("shard-0"), "it may be lagging");
+    let much_later =
+        StreamRequest { clock: Arc::new(|| (NOW_MS + 400 * 86_400_000) * 1000), ..request(&lake) };
+    stream.put("shard-4", &event(7));
+    run(much_later, &stream).await.expect("it catches up");
     assert!(!super::support::state(&lake).await.shards.contains_key("shard-0"));
-    assert_holds(&lake, 0..7).await;
+    assert_holds(&lake, 0..8).await;
 }
 
 #[tokio::test(start_paused = true)]
