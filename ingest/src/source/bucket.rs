@@ -19,6 +19,9 @@ use super::spec::SourceError;
 use super::walk::Flow;
 use crate::aws;
 
+/// Where an archive of a stream keeps what is too large for Firehose, unless it is told otherwise.
+const IN_THE_LAKE: &str = "/_hearback/archive/";
+
 /// A bucket, or anything else that has keys.
 #[derive(Debug)]
 pub(crate) struct Bucket {
@@ -101,9 +104,12 @@ impl Bucket {
         visit(Listed::Object(SourceObject::remote(self, meta)))
     }
 
+    /// Whether a key is the lake's own. Records of a stream that are kept there are not: they are
+    /// feedback.
     fn is_lake(&self, key: &Path) -> bool {
         let Some(lake) = &self.lake else { return false };
-        key.as_ref().strip_prefix(lake.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        let within = key.as_ref().strip_prefix(lake.as_str());
+        within.is_some_and(|rest| rest.starts_with('/') && !rest.starts_with(IN_THE_LAKE))
     }
 
     async fn exact(&self, place: &KeyPrefix) -> Option<ObjectMeta> {
@@ -265,6 +271,7 @@ mod tests {
             "mail/ses2026",
             "mail/set",
             "mail/lake/x",
+            "mail/lake/_hearback/archive/x",
             "mail/a",
         ])
         .await;
@@ -274,7 +281,9 @@ mod tests {
         );
         assert_eq!(keys(&bucket, "mail/ses/").await, ["mail/ses/2026/a", "mail/ses/2026/b"]);
         assert_eq!(keys(&bucket, "mail/ses/2026/b").await, ["mail/ses/2026/b"]);
-        assert_eq!(keys(&bucket, "").await.len(), 6, "everything but the lake");
+        assert_eq!(keys(&bucket, "").await.len(), 7, "everything but the lake's own");
+        let archived = keys(&bucket, "mail/lake/").await;
+        assert_eq!(archived, ["mail/lake/_hearback/archive/x"]);
     }
 
     #[tokio::test]

@@ -86,7 +86,8 @@ pub(super) async fn run(session: &Session, args: &IngestArgs) -> Result<(), CliE
             return Err(CliError::usage("a stream is read by itself, without other sources")
                 .hint("run one hearback ingest for each"));
         };
-        let summary = stream::run(session, name, &args.stream, cancel).await;
+        let vitals = watch(session, args.metrics.as_deref()).await?;
+        let summary = stream::run(session, name, &args.stream, vitals, cancel).await;
         return conclude(args, summary);
     }
     args.stream.refuse_without_stream()?;

@@ -3,6 +3,7 @@
 //! Invariant: stdout carries the result and nothing else; every failure is one sentence, its cause
 //! and a hint on stderr, with the exit code of the contract.
 
+mod archive;
 mod config;
 mod demo;
 mod error;

@@ -14,8 +14,11 @@ use hearback_ingest::{CancelFlag, IngestSummary};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
+use super::archive::{NoArchive, archive};
 use super::ingest::{Unfinished, format_size, settings, write_settings};
 use super::{CliError, Session, now};
+use crate::ops::logs::LogFormat;
+use crate::ops::{LoggedStream, Vitals, WatchedStream};
 
 /// Between two lines of progress where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -98,13 +101,28 @@ pub(super) async fn run(
     session: &Session,
     name: &StreamName,
     args: &StreamArgs,
+    vitals: Arc<Vitals>,
     cancel: CancelFlag,
 ) -> Result<IngestSummary, Unfinished> {
     let unbegun = |error: CliError| Unfinished { summary: None, error };
-    let request = request(session, args, cancel).await.map_err(unbegun)?;
-    let shown = Arc::new(Shown::new(session.quiet, name, args.from.is_some()));
+    let mut request = request(session, args, cancel).await.map_err(unbegun)?;
     let kinesis = Arc::new(Kinesis::open(name).await);
-    let ended = run_stream(request, kinesis, Arc::clone(&shown) as _).await;
+    let archive = archive(&session.config, &request.lake, kinesis.as_ref()).await;
+    request.safekeeping = archive.map_err(|error| match error {
+        NoArchive::Configuration(error) => unbegun(error),
+        NoArchive::Stream(source) => unbegun(refused(name, &source)),
+    })?;
+    let shown = Arc::new(Shown::new(session.quiet, session.log_format, name, args.from.is_some()));
+    let watched = WatchedStream {
+        shown: match session.log_format {
+            LogFormat::Text => Arc::clone(&shown) as Arc<dyn StreamObserver>,
+            LogFormat::Json => Arc::new(LoggedStream::new(name.to_string())),
+        },
+        vitals,
+        stream: name.to_string(),
+        clock: Arc::clone(&request.clock),
+    };
+    let ended = run_stream(request, kinesis, Arc::new(watched)).await;
     shown.close();
     ended.map_err(|error| Unfinished {
         summary: error.summary().cloned(),
@@ -142,15 +160,7 @@ async fn request(
 fn failure(name: &StreamName, error: &StreamError) -> CliError {
     match error {
         StreamError::Usage(sentence) => CliError::usage(sentence),
-        StreamError::Refused { source, .. } => {
-            let sentence = format!("kinesis:{name} cannot be read: {source}");
-            match source.kind {
-                ApiErrorKind::NotFound | ApiErrorKind::UnknownHost | ApiErrorKind::Invalid => {
-                    hint(CliError::usage(sentence), source)
-                }
-                _ => hint(CliError::failed(sentence), source),
-            }
-        }
+        StreamError::Refused { source, .. } => refused(name, source),
         StreamError::Source { source, .. } => {
             let sentence = match source.kind {
                 ApiErrorKind::NotFound => format!("kinesis:{name} was deleted: {source}"),
@@ -163,6 +173,16 @@ fn failure(name: &StreamName, error: &StreamError) -> CliError {
             CliError::failed("the lake did not take what was read").because(source.to_string())
         }
         StreamError::Interrupted(_) => CliError::partial(error.to_string()),
+    }
+}
+
+fn refused(name: &StreamName, source: &ApiError) -> CliError {
+    let sentence = format!("kinesis:{name} cannot be read: {source}");
+    match source.kind {
+        ApiErrorKind::NotFound | ApiErrorKind::UnknownHost | ApiErrorKind::Invalid => {
+            hint(CliError::usage(sentence), source)
+        }
+        _ => hint(CliError::failed(sentence), source),
     }
 }
 
@@ -208,8 +228,9 @@ struct Told {
 }
 
 impl Shown {
-    fn new(quiet: bool, name: &StreamName, has_start: bool) -> Self {
-        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+    fn new(quiet: bool, format: LogFormat, name: &StreamName, has_start: bool) -> Self {
+        let drawn = !quiet && format == LogFormat::Text && std::io::stderr().is_terminal();
+        let bar = drawn.then(|| {
             let bar = ProgressBar::new_spinner();
             // The template is a constant that parses; a plain spinner is the fallback.
             if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {

@@ -153,6 +153,27 @@ pub const KEYS: &[Key] = &[
         meaning: "query parameters of clicked links that are kept",
     },
     Key {
+        section: "archive",
+        name: "firehose",
+        kind: Kind::Text,
+        default: || Setting::Text(String::new()),
+        meaning: "Firehose that gets every record read from a stream; none if empty",
+    },
+    Key {
+        section: "archive",
+        name: "s3",
+        kind: Kind::Text,
+        default: || Setting::Text(String::new()),
+        meaning: "place for records too large for Firehose; in the lake if empty",
+    },
+    Key {
+        section: "rejects",
+        name: "firehose",
+        kind: Kind::Text,
+        default: || Setting::Text(String::new()),
+        meaning: "Firehose that gets what could not be understood of a stream; none if empty",
+    },
+    Key {
         section: "query",
         name: "threads",
         kind: Kind::Count { least: 1, most: 1024 },

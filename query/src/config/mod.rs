@@ -124,7 +124,8 @@ impl Config {
     }
 
     /// A setting that is text.
-    fn text(&self, path: &str) -> &str {
+    #[must_use]
+    pub fn text(&self, path: &str) -> &str {
         match self.setting(path) {
             Setting::Text(text) => text,
             other => unreachable!("{path} is text, not {other:?}: KEYS says so"),

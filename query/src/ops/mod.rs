@@ -11,9 +11,11 @@
 pub mod logs;
 pub mod metrics;
 pub mod server;
+mod stream_log;
 pub mod telemetry;
 mod vitals;
 mod watch;
 
+pub use stream_log::LoggedStream;
 pub use vitals::{Health, Series, Vitals};
 pub use watch::{Watched, WatchedStream};

@@ -1,5 +1,6 @@
 //! End to end: the real binary, real files, independent readers and servers.
 
+mod archive;
 mod aws;
 mod bad_input;
 mod demo;

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hearback_tests::{Hearback, python};
+use hearback_tests::{FakeCloud, Hearback, python};
 use serde_json::Value;
 
 use crate::traffic::ses_lines;
@@ -71,6 +71,69 @@ fn a_run_that_goes_on_serves_metrics_and_is_healthy() {
     write!(stdin, "}}").expect("the pipe is open");
     drop(stdin);
     assert!(child.wait().expect("the run ends").success());
+}
+
+/// Starts reading a stream for good, and gives back where its metrics are.
+fn read_stream(hearback: &Hearback, source: &str) -> (Child, String) {
+    let mut child = hearback
+        .command()
+        .args(["ingest", source, "--metrics", "127.0.0.1:0", "--log-format", "json"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+    let first = lines.next().expect("a line").expect("text");
+    let first: Value = serde_json::from_str(&first).expect("JSON");
+    let address = first["address"].as_str().expect("where the metrics are").to_owned();
+    std::thread::spawn(move || lines.count());
+    (child, format!("http://{address}/metrics"))
+}
+
+fn wait_for(url: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    loop {
+        let metrics = scrape(url);
+        if holds(&metrics) {
+            return metrics;
+        }
+        assert!(Instant::now() < deadline, "{metrics}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn metrics_of_a_stream_are_by_shard_and_standing_by_is_healthy() {
+    let cloud = FakeCloud::start();
+    let stream = cloud.create_stream("feedback", 1);
+    let hearback = Hearback::on("s3://watched-lake/lake", cloud.environment());
+    cloud.boto("s3.create_bucket(Bucket='watched-lake')");
+    hearback.file("hearback.toml", "[ingest]\nflush_interval = \"1s\"\n");
+    let events = ses_lines(&hearback, 10, 54);
+    stream.put(events.iter().map(|event| ("a".to_owned(), event.clone().into_bytes())));
+
+    let (mut reader, url) = read_stream(&hearback, &stream.source());
+    let labels = "{shard=shardId-000000000000,stream=feedback}";
+    let committed = |metrics: &Value| metrics["hearback_commits_total"].as_f64() >= Some(1.0);
+    let has_all = |metrics: &Value| {
+        metrics[format!("hearback_shard_records_total{labels}")] == events.len() as f64
+    };
+    let metrics = wait_for(&url, |metrics| committed(metrics) && has_all(metrics));
+    assert_eq!(metrics[format!("hearback_shard_behind_seconds{labels}")], 0.0, "{metrics}");
+    assert_eq!(metrics["hearback_stream_reading{stream=feedback}"], 1.0, "{metrics}");
+    assert_eq!(metrics["hearback_ingest_records_total"], events.len() as f64, "{metrics}");
+    assert_eq!(metrics["hearback_healthy"], 1.0);
+    let rows = hearback.number("SELECT count(*) FROM events");
+    assert_eq!(metrics["hearback_committed_events_total"], rows as f64, "{metrics}");
+
+    let (mut other, other_url) = read_stream(&hearback, &stream.source());
+    let stands_by = |metrics: &Value| metrics["hearback_stream_reading{stream=feedback}"] == 0.0;
+    let metrics = wait_for(&other_url, stands_by);
+    assert_eq!(metrics["hearback_healthy"], 1.0, "{metrics}");
+    for child in [&mut other, &mut reader] {
+        Command::new("kill").arg(child.id().to_string()).status().expect("kill starts");
+        child.wait().expect("it ends");
+    }
 }
 
 #[test]
