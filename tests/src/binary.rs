@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::running::Running;
+
 /// The binary with a lake of its own, in a folder that goes away with it.
 pub struct Hearback {
     folder: tempfile::TempDir,
@@ -35,6 +37,12 @@ impl Hearback {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let lake = folder.path().join("lake").display().to_string();
         Self { folder, lake, environment: Vec::new() }
+    }
+
+    /// The same, with more environment variables.
+    #[must_use]
+    pub fn with(environment: Vec<(String, String)>) -> Self {
+        Self { environment, ..Self::new() }
     }
 
     /// The same, with the lake somewhere else and more environment variables.
@@ -134,6 +142,29 @@ impl Hearback {
             .stderr(Stdio::null())
             .spawn()
             .expect("the binary starts")
+    }
+
+    /// Starts the binary, leaves it running, and keeps what it says on standard error.
+    ///
+    /// # Panics
+    /// When the binary cannot be started.
+    #[must_use]
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let said = tempfile::NamedTempFile::new().expect("a temporary file");
+        let process = self
+            .command()
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(said.reopen().expect("a temporary file"))
+            .spawn()
+            .expect("the binary starts");
+        Running::new(process, said)
+    }
+
+    /// Whether the lake is there, on this machine.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        Path::new(&self.lake).join("events/_delta_log/00000000000000000001.json").exists()
     }
 
     /// Ingests `sources` and returns the JSON report.

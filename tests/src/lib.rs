@@ -10,6 +10,7 @@ mod kpl;
 mod lambda;
 mod loopback;
 mod python;
+mod running;
 mod s3;
 mod stream;
 
@@ -18,5 +19,6 @@ pub use fakecloud::FakeCloud;
 pub use kpl::{aggregate, hash_key};
 pub use lambda::{Invoked, LambdaFunction};
 pub use python::python;
+pub use running::Running;
 pub use s3::S3Server;
 pub use stream::{DataStream, Record};

@@ -78,7 +78,9 @@ impl DataStream {
         let mut bytes = 0;
         for (key, data) in records {
             let size = key.len() + data.len();
-            if entries.len() == RECORDS_PER_PUT || bytes + size > BYTES_PER_PUT {
+            let is_full = entries.len() == RECORDS_PER_PUT || bytes + size > BYTES_PER_PUT;
+            // A record may be larger than what is put at once otherwise; it goes alone.
+            if is_full && !entries.is_empty() {
                 self.put_entries(std::mem::take(&mut entries));
                 bytes = 0;
             }
@@ -112,19 +114,27 @@ impl DataStream {
     /// When they cannot be listed.
     #[must_use]
     pub fn open_shards(&self) -> Vec<String> {
+        self.list_open().iter().map(|shard| shard.shard_id().to_owned()).collect()
+    }
+
+    fn list_open(&self) -> Vec<Shard> {
         let list = self.client.list_shards().stream_name(&self.name);
         let output = self.runtime.block_on(list.send()).expect("shards");
         let is_open = |shard: &&Shard| {
             shard.sequence_number_range().is_some_and(|r| r.ending_sequence_number().is_none())
         };
-        let mut open: Vec<(u128, String)> = output
-            .shards()
-            .iter()
-            .filter(is_open)
-            .map(|shard| (hash_keys(shard).0, shard.shard_id().to_owned()))
-            .collect();
-        open.sort();
-        open.into_iter().map(|(_, shard)| shard).collect()
+        let mut open: Vec<Shard> = output.shards().iter().filter(is_open).cloned().collect();
+        open.sort_by_key(hash_keys);
+        open
+    }
+
+    /// The ranges of hash keys of the open shards, both ends included.
+    ///
+    /// # Panics
+    /// When they cannot be listed.
+    #[must_use]
+    pub fn hash_ranges(&self) -> Vec<(u128, u128)> {
+        self.list_open().iter().map(hash_keys).collect()
     }
 
     /// Splits a shard in the middle.

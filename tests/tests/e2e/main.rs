@@ -11,5 +11,6 @@ mod lambda;
 mod other_readers;
 mod report;
 mod s3;
+mod stream;
 mod traffic;
 mod watched;
