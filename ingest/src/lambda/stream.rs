@@ -306,3 +306,50 @@ impl<'r> Part<'r> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hearback_schemas::{EVENTS, REJECTS};
+
+    use super::*;
+
+    fn record(number: u32) -> Record {
+        let event = format!(
+            r#"{{"eventType":"Send","send":{{}},"mail":{{"timestamp":"2026-11-01T10:00:00.000Z",
+            "messageId":"m{number}","source":"a@example.com","destination":["b@example.com"]}}}}"#
+        );
+        Record {
+            from: Shard { source_name: "kinesis:a".to_owned(), shard: "s".to_owned() },
+            sequence: number.to_string(),
+            data: event.into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_the_decoder_panics_on_is_a_reject_and_the_others_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = folder.path().join("lake").display().to_string();
+        let environment = [("HEARBACK_LAKE".to_owned(), lake.clone())];
+        let settings = LambdaSettings::read(environment).unwrap();
+        let clock: Clock = Arc::new(|| 1_795_132_800_000_000);
+        let mut function = StreamFunction::new(settings, clock, Uuid::new_v4);
+        let records: Vec<Record> = (1..=3).map(record).collect();
+        // As `commit_all` has it after the panic.
+        let (defects, mut done) = (HashSet::from([1]), Done::default());
+        let ended = function.commit_parts(&records, &defects, &mut done).await.unwrap();
+        assert!(matches!(ended, Parts::All));
+        assert_eq!((done.records, done.sum.events, done.sum.rejected), (3, 2, 1));
+        let lake = Lake::open(&lake).await.unwrap();
+        for (table, rows) in [(&EVENTS, 2), (&REJECTS, 1)] {
+            let files = lake.snapshot(table).await.unwrap().files;
+            assert_eq!(
+                files.iter().filter_map(|file| file.rows).sum::<u64>(),
+                rows,
+                "{}",
+                table.name
+            );
+        }
+    }
+}

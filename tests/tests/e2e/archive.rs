@@ -139,6 +139,14 @@ fn an_archive_holds_every_record_and_reading_it_doubles_nothing() {
     assert_eq!(rejects(&other), kept);
 }
 
+/// The answer to `GET /healthz`, as it is.
+fn health(address: &str) -> String {
+    let mut connection = std::net::TcpStream::connect(address).expect("it listens");
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).expect("it reads");
+    std::io::read_to_string(connection).expect("it answers")
+}
+
 #[test]
 fn a_position_waits_until_the_archive_has_its_records() {
     let cloud = FakeCloud::start();
@@ -152,19 +160,24 @@ fn a_position_waits_until_the_archive_has_its_records() {
     let mut child = hearback
         .command()
         .args(["ingest", &stream.source(), "--until-caught-up", "--log-format", "json"])
+        .args(["--metrics", "127.0.0.1:0"])
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("the binary starts");
     let stderr = child.stderr.take().expect("stderr is piped");
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stderr));
-    let failure = lines
+    let mut said = lines
         .by_ref()
-        .map(|line| serde_json::from_str::<Value>(&line.expect("a line")).expect("JSON"))
-        .find(|line| line["what"] == "safekeeping")
-        .expect("it says what it waits for");
+        .map(|line| serde_json::from_str::<Value>(&line.expect("a line")).expect("JSON"));
+    let metrics = said.find(|line| line["message"] == "metrics").expect("where metrics are");
+    let failure =
+        said.find(|line| line["what"] == "safekeeping").expect("it says what it waits for");
     let reason = failure["reason"].as_str().expect("a reason");
     assert_eq!(reason, "there is no Firehose archive in this account and Region");
+    let health = health(metrics["address"].as_str().expect("an address"));
+    assert!(health.starts_with("HTTP/1.1 503 "), "{health}");
+    assert!(health.contains(&format!("blocked by safekeeping: {reason}")), "{health}");
     let outcome = hearback.run(["query", "SELECT count(*) FROM events", "--format", "csv"]);
     assert!(outcome.code == 2 || outcome.stdout.ends_with("\n0\n"), "{outcome:?}");
 
