@@ -7,7 +7,8 @@
 //! 3. The next epoch of the stream is claimed on top of the one that this version records.
 //! 4. The version after the one that was read is created, if it is not there yet.
 //! 5. If another writer created it first, all of 2 to 4 is done again on the newer version. Whether
-//!    an error hid a success is seen from the log (`log.rs`).
+//!    an error hid a success is seen from the log (`log.rs`), at once and again before the next try,
+//!    because a request may be carried out late.
 //!
 //! Invariants: rows and position are in one version or in none; no identity is committed that is in
 //! any file of the version before. Compaction and deletion by others change which files there are,
@@ -74,6 +75,13 @@ pub(crate) struct TableCommit {
     pub(crate) version: Option<u64>,
 }
 
+/// A version whose creation failed. It may come to be all the same: a store can carry out a request
+/// long after it has told, or not told, its sender.
+struct Tried {
+    version: u64,
+    transaction: Option<(String, i64)>,
+}
+
 impl Staging {
     /// Commits what is staged, and the position with it.
     pub(crate) async fn commit(
@@ -94,6 +102,7 @@ impl Staging {
         let mut compared = HashSet::new();
         let mut lost = 0;
         let mut failures = 0;
+        let mut tried: Option<Tried> = None;
         loop {
             let current = self.log.refresh_with(&self.snapshot, &applications).await?;
             let Some(current_version) = current.version else {
@@ -102,6 +111,13 @@ impl Staging {
                 self.set_snapshot(self.log.load(&applications).await?);
                 continue;
             };
+            if let Some(tried) = tried.take_if(|tried| tried.version <= current_version)
+                && self.is_ours(tried.version, &attempt).await?
+            {
+                // It took effect after it had failed and had not been there when it was looked for.
+                self.set_snapshot(current);
+                return Ok(self.settle(tried.version, tried.transaction, advance).await);
+            }
             self.set_snapshot(current);
             self.drop_copies(&mut compared).await?;
 
@@ -139,6 +155,8 @@ impl Staging {
                         let action = format!("commit to {}", self.log.table.name);
                         return Err(LakeError::store(action, error));
                     }
+                    let transaction = transaction.map(|(stream, epoch)| (stream.to_owned(), epoch));
+                    tried = Some(Tried { version, transaction });
                     tokio::time::sleep(FIRST_PAUSE * (1 << (failures - 1))).await;
                 }
             }
@@ -179,8 +197,6 @@ impl Staging {
         transaction: Option<(String, i64)>,
         advance: Option<Advance<'_>>,
     ) -> Result<TableCommit, LakeError> {
-        let rows = self.staged_files().map(|file| file.rows).sum();
-        let duplicates = self.duplicates;
         let entry = Version {
             adds,
             transactions: transaction.iter().cloned().collect(),
@@ -190,6 +206,24 @@ impl Staging {
         self.log.apply(&mut snapshot, &entry)?;
         snapshot.version = Some(version);
         self.set_snapshot(snapshot);
+        Ok(self.settle(version, transaction, advance).await)
+    }
+
+    /// Whether this attempt wrote a version.
+    async fn is_ours(&self, version: u64, attempt: &str) -> Result<bool, LakeError> {
+        let written = self.log.read(version).await?;
+        Ok(written.is_some_and(|written| written.attempt.as_deref() == Some(attempt)))
+    }
+
+    /// Takes over that what is staged is committed; the snapshot has it.
+    async fn settle(
+        &mut self,
+        version: u64,
+        transaction: Option<(String, i64)>,
+        advance: Option<Advance<'_>>,
+    ) -> TableCommit {
+        let rows = self.staged_files().map(|file| file.rows).sum();
+        let duplicates = self.duplicates;
         self.committed();
         match (advance, transaction) {
             (Some(Advance::Fence(fence)), Some((_, epoch))) => fence.held = Some(epoch),
@@ -203,7 +237,7 @@ impl Staging {
             _ => {}
         }
         self.write_checkpoint(version).await;
-        Ok(TableCommit { rows, duplicates, version: Some(version) })
+        TableCommit { rows, duplicates, version: Some(version) }
     }
 
     /// Every so many versions, sums up the log, so that it can be read quickly. A failure costs time
@@ -328,6 +362,9 @@ impl Staging {
                 }
                 Rewritten::Without(rewritten) => kept.push(rewritten),
                 Rewritten::Empty => {}
+            }
+            if self.snapshot.files.iter().any(|committed| committed.path == file.path) {
+                continue;
             }
             // Never committed, so nobody can be reading it; if it stays, vacuum removes it.
             if let Err(error) = self.log.store.delete(&file.path).await {

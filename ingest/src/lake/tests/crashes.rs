@@ -111,3 +111,25 @@ async fn a_writer_that_failed_takes_no_more() {
     writer.commit(objects(&["a"]), NOW_US).await.expect_err("the writer is done for");
     assert!(!lake_in(store as _).exists().await.expect("an answer"));
 }
+
+/// A commit that failed and took effect afterwards was once taken for somebody else's: its rows were
+/// found to be copies of themselves, and their file was deleted.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_takes_effect_after_it_failed_loses_nothing() {
+    let mut late = 0;
+    for nth in 1.. {
+        let store = Arc::new(InMemory::new());
+        let faulty = FaultyStore::new(&store, "", nth, Failure::Late);
+        let result = run(&lake_in(Arc::clone(&faulty) as _)).await;
+        if !faulty.has_failed() {
+            result.expect("nothing failed");
+            break;
+        }
+        late += 1;
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let lake = lake_in(Arc::clone(&store) as _);
+        run(&lake).await.expect("the second run");
+        assert_complete(&lake, &format!("write {nth}")).await;
+    }
+    assert!(late >= 8, "only {late} writes were tried");
+}

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -23,6 +24,8 @@ pub(crate) enum Failure {
     Refused,
     /// The write takes effect and its answer is lost.
     AnswerLost,
+    /// The write fails, and takes effect a moment later all the same.
+    Late,
     /// The process is killed before the write: nothing works any more.
     KilledBefore,
     /// The process is killed after the write.
@@ -113,6 +116,14 @@ impl ObjectStore for FaultyStore {
             Failure::AnswerLost => {
                 self.inner.put_opts(location, payload, options).await?;
                 Err(generic("the answer was lost"))
+            }
+            Failure::Late => {
+                let (inner, location) = (Arc::clone(&self.inner), location.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    inner.put_opts(&location, payload, options).await
+                });
+                Err(generic("no answer"))
             }
             Failure::KilledBefore => {
                 self.dead.store(true, Ordering::SeqCst);
