@@ -19,7 +19,7 @@ mod settings;
 mod stream;
 mod transform;
 
-pub use event::{Answer, Event, Function, Invocation};
+pub use event::{Answer, Event, Function, Invocation, InvocationFailure};
 pub use settings::{LambdaSettings, SettingsError};
 pub use stream::{StreamFunction, StreamFunctionError};
 pub use transform::{TransformAnswer, TransformFunction, Transformed};
