@@ -3,7 +3,7 @@
 //!
 //! Invariant: the scan reads the files of one snapshot and nothing else, and never writes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use chrono::DateTime;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
-use datafusion::common::{DFSchema, ScalarValue, Statistics, not_impl_err};
+use datafusion::common::{Column, DFSchema, ScalarValue, Statistics, not_impl_err};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{
@@ -38,6 +38,9 @@ use super::bounds::{Bounds, FileBounds, FilesBounds};
 /// Bytes read from the end of a file in the hope that the whole footer is in them: one request
 /// instead of two on an object store.
 const FOOTER_HINT: usize = 128 * 1024;
+
+/// So many columns beside those of the filter are worth choosing rows for while decoding; measured.
+const WORTH_CHOOSING: usize = 3;
 
 const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
 
@@ -175,11 +178,20 @@ impl LakeTable {
         wanted.iter().map(|index| Ok(scan.index_of(self.schema.field(*index).name())?)).collect()
     }
 
+    /// Whether rows that a filter drops are better dropped before their other columns are decoded.
+    /// Choosing rows while decoding has its price, which a few columns do not bring in.
+    fn reads_much_beside(&self, filters: &[Expr], projection: Option<&Vec<usize>>) -> bool {
+        let columns = projection.map_or(self.schema.fields().len(), Vec::len);
+        let filtered: HashSet<&Column> = filters.iter().flat_map(Expr::column_refs).collect();
+        columns.saturating_sub(filtered.len()) >= WORTH_CHOOSING
+    }
+
     fn config(
         &self,
         state: &dyn Session,
         files: Vec<PartitionedFile>,
         projection: Option<&Vec<usize>>,
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<FileScanConfig> {
         let statistics = self.statistics_of(&files)?;
@@ -188,10 +200,11 @@ impl LakeTable {
             runtime.object_store(&self.store)?,
             runtime.cache_manager.get_file_metadata_cache(),
         );
-        let options = TableParquetOptions {
+        let mut options = TableParquetOptions {
             global: state.config_options().execution.parquet.clone(),
             ..Default::default()
         };
+        options.global.pushdown_filters = self.reads_much_beside(filters, projection);
         let source = ParquetSource::new(self.scan_schema.clone())
             .with_table_parquet_options(options)
             .with_metadata_size_hint(FOOTER_HINT)
@@ -246,7 +259,7 @@ impl TableProvider for LakeTable {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let files = files.into_iter().map(|file| self.partitioned(file)).collect();
-        Ok(DataSourceExec::from_data_source(self.config(state, files, projection, limit)?))
+        Ok(DataSourceExec::from_data_source(self.config(state, files, projection, filters, limit)?))
     }
 
     async fn insert_into(
