@@ -13,11 +13,12 @@ use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use object_store::aws::{AmazonS3Builder, AwsCredential, S3ConditionalPut};
-use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{CredentialProvider, ObjectStore};
 use url::Url;
+
+use crate::durable::DurableFiles;
 
 /// A place in a store: the store is rooted at the bucket or at the file system's root, so that one
 /// store can serve several places.
@@ -96,7 +97,7 @@ fn open_path(location: &str, path: PathBuf) -> Result<StoreLocation, LocationErr
     let prefix = Path::from_absolute_path(&absolute).map_err(|error| invalid(error.to_string()))?;
     let url = Url::from_directory_path(&absolute)
         .map_err(|()| invalid("it is not an absolute path".to_owned()))?;
-    Ok(StoreLocation { store: Arc::new(LocalFileSystem::new()), prefix, url })
+    Ok(StoreLocation { store: Arc::new(DurableFiles::default()), prefix, url })
 }
 
 /// Resolves `..` by name, as a URL would: the store refuses paths with such steps.

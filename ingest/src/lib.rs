@@ -17,6 +17,7 @@ pub mod simulate;
 pub mod stream;
 
 mod cancel;
+mod durable;
 mod source;
 
 pub use cancel::CancelFlag;
