@@ -21,6 +21,7 @@ mod settings;
 mod snapshot;
 mod staging;
 mod stats;
+mod upload;
 mod writer;
 
 use hearback_schemas::{TABLES, Table};

@@ -11,32 +11,26 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
-use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use hearback_schemas::{Table, UNDATED_EVENT_DATE};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::encode::{EncodedFile, FileEncoder};
+use super::encode::FileEncoder;
 use super::error::LakeError;
 use super::known_ids::{IdSet, KnownIds, PartitionKey};
 use super::log::{Add, TableLog};
 use super::read_ids::visit_ids;
 use super::settings::WriteSettings;
 use super::snapshot::{DataFile, TableSnapshot};
-use super::stats::format_date;
+use super::upload::UPLOADS;
 
 /// Copies of one event agree on its time to the second, if not closer (formats differ in precision).
 /// Files whose times are further away than this cannot hold a copy.
 const TIME_TOLERANCE_US: i64 = 60 * 60 * 1_000_000;
 /// Files of fewer rows are encoded whole on one thread, several at a time.
-const SMALL_FILE_ROWS: usize = 8192;
-/// Data files that are uploaded at once.
-const UPLOADS: usize = 4;
-/// A name that is taken is replaced by another one, so often.
-const NAME_ATTEMPTS: u32 = 5;
+pub(super) const SMALL_FILE_ROWS: usize = 8192;
 
 /// A data file that was uploaded and is in no commit yet.
 #[derive(Clone, Debug)]
@@ -97,7 +91,7 @@ pub(crate) struct Staging {
     pub(crate) id_column: &'static str,
     /// Column by whose statistics files are passed over.
     time_column: Option<&'static str>,
-    schema: SchemaRef,
+    pub(super) schema: SchemaRef,
     by_partition: HashMap<PartitionKey, Vec<Arc<DataFile>>>,
     pending_bytes: usize,
 }
@@ -112,7 +106,12 @@ pub(crate) struct Names {
 impl Names {
     pub(crate) fn new(run: Uuid, table: &Table) -> Self {
         let seed = xxh3_128(format!("{run}/{}", table.name).as_bytes());
-        Self { run: Uuid::from_u128(seed), next: 0 }
+        Self::of(Uuid::from_u128(seed))
+    }
+
+    /// The names that follow from one name.
+    pub(super) fn of(run: Uuid) -> Self {
+        Self { run, next: 0 }
     }
 
     pub(crate) fn next(&mut self) -> Uuid {
@@ -411,135 +410,6 @@ impl Staging {
             self.partitions.entry(key).or_default().files.push(file);
         }
         Ok(())
-    }
-
-    /// Encodes and uploads the few rows of one partition.
-    async fn write_small(
-        &self,
-        key: PartitionKey,
-        rows: usize,
-        batches: Vec<RecordBatch>,
-        name: Uuid,
-    ) -> Result<(PartitionKey, StagedFile), LakeError> {
-        let schema = Arc::clone(&self.schema);
-        let mut encoder = FileEncoder::new(self.log.table, schema, &self.settings, rows)?;
-        encoder.encode(&batches, 1).await?;
-        drop(batches);
-        let encoded = encoder.finish(1).await?;
-        self.upload_as(key, encoded, name).await
-    }
-
-    async fn upload_all(
-        &mut self,
-        uploads: Vec<(PartitionKey, EncodedFile, Uuid)>,
-    ) -> Result<(), LakeError> {
-        let mut files = Vec::with_capacity(uploads.len());
-        for (key, encoded, name) in uploads {
-            files.push(self.upload_as(key, encoded, name));
-        }
-        let done: Vec<(PartitionKey, StagedFile)> =
-            stream::iter(files).buffer_unordered(UPLOADS).try_collect().await?;
-        for (key, file) in done {
-            self.partitions.entry(key).or_default().files.push(file);
-        }
-        Ok(())
-    }
-
-    async fn upload(
-        &mut self,
-        key: PartitionKey,
-        encoded: EncodedFile,
-    ) -> Result<StagedFile, LakeError> {
-        let name = self.names.next();
-        let (_, file) = self.upload_as(key, encoded, name).await?;
-        Ok(file)
-    }
-
-    /// Writes a data file under a name that is not taken. A name can only be taken by the store's own
-    /// retry of this very request; the object is left to vacuum then, and another name is used.
-    async fn upload_as(
-        &self,
-        key: PartitionKey,
-        encoded: EncodedFile,
-        name: Uuid,
-    ) -> Result<(PartitionKey, StagedFile), LakeError> {
-        let mut names = Names { run: name, next: 0 };
-        let mut name = name;
-        for _ in 0..NAME_ATTEMPTS {
-            let mut path = self.log.root.clone();
-            let mut relative = format!("part-{name}.parquet");
-            let mut partition_values = HashMap::new();
-            if let Some(column) = self.log.table.partition_columns.first() {
-                let date = key.and_then(format_date);
-                let date = date.ok_or_else(|| LakeError::invalid("rows without a valid date"))?;
-                let folder = format!("{column}={date}");
-                path = path.join(folder.as_str());
-                relative = format!("{folder}/{relative}");
-                partition_values.insert((*column).to_owned(), Some(date));
-            }
-            path = path.join(format!("part-{name}.parquet"));
-            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-            let bytes: Bytes = encoded.bytes.clone();
-            match self.log.store.put_opts(&path, bytes.into(), options).await {
-                Ok(_) => {
-                    let add = Add {
-                        path: relative,
-                        partition_values,
-                        size: encoded.bytes.len() as u64,
-                        modification_time: 0,
-                        stats: Some(encoded.stats.to_json(encoded.rows)),
-                    };
-                    return Ok((key, StagedFile { add, path, rows: encoded.rows }));
-                }
-                Err(object_store::Error::AlreadyExists { .. }) => name = names.next(),
-                Err(error) => return Err(LakeError::store(format!("write {path}"), error)),
-            }
-        }
-        Err(LakeError::damaged(&self.log.root, "new files find their names taken"))
-    }
-
-    /// Writes a staged file anew without some of its rows.
-    pub(crate) async fn rewrite_without(
-        &mut self,
-        key: PartitionKey,
-        file: &StagedFile,
-        gone: &IdSet,
-    ) -> Result<Rewritten, LakeError> {
-        let action = || format!("read {}", file.path);
-        let found = self.log.store.get(&file.path).await;
-        let found = found.map_err(|error| LakeError::store(action(), error))?;
-        let bytes = found.bytes().await.map_err(|error| LakeError::store(action(), error))?;
-        let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new()
-            .with_schema(Arc::clone(&self.schema));
-        let reader =
-            parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new_with_options(
-                bytes, options,
-            )
-            .and_then(|builder| builder.with_batch_size(SMALL_FILE_ROWS).build())
-            .map_err(|error| LakeError::damaged(&file.path, error))?;
-        let expected = usize::try_from(file.rows).unwrap_or(usize::MAX);
-        let mut encoder =
-            FileEncoder::new(self.log.table, Arc::clone(&self.schema), &self.settings, expected)?;
-        let mut kept = 0;
-        for batch in reader {
-            let batch = batch.map_err(|error| LakeError::damaged(&file.path, error))?;
-            let ids = super::read_ids::batch_ids(&batch, self.id_column)
-                .ok_or_else(|| LakeError::damaged(&file.path, "it has no identities"))?;
-            let keep: Vec<bool> =
-                ids.iter().map(|id| id.is_none_or(|id| !gone.contains(&id))).collect();
-            let batch = filter_record_batch(&batch, &BooleanArray::from(keep))
-                .map_err(LakeError::invalid)?;
-            kept += batch.num_rows();
-            encoder.encode(&[batch], self.settings.encode_threads).await?;
-        }
-        if kept == 0 {
-            return Ok(Rewritten::Empty);
-        }
-        if kept == expected {
-            return Ok(Rewritten::Unchanged);
-        }
-        let encoded = encoder.finish(self.settings.encode_threads).await?;
-        self.upload(key, encoded).await.map(Rewritten::Without)
     }
 
     /// Takes over what was committed: its identities are known now, and nothing is staged.

@@ -1,0 +1,154 @@
+//! From encoded rows to files in the store, under names that nobody else gives.
+//!
+//! Invariant: a file is written once, never over another, and is in no commit before it is complete.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::{ObjectStoreExt, PutMode, PutOptions};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use uuid::Uuid;
+
+use super::encode::{EncodedFile, FileEncoder};
+use super::error::LakeError;
+use super::known_ids::{IdSet, PartitionKey};
+use super::log::Add;
+use super::read_ids::batch_ids;
+use super::staging::{Names, Rewritten, SMALL_FILE_ROWS, StagedFile, Staging};
+use super::stats::format_date;
+
+/// Data files that are uploaded at once.
+pub(super) const UPLOADS: usize = 4;
+/// A name that is taken is replaced by another one, so often.
+const NAME_ATTEMPTS: u32 = 5;
+
+impl Staging {
+    /// Encodes and uploads the few rows of one partition.
+    pub(super) async fn write_small(
+        &self,
+        key: PartitionKey,
+        rows: usize,
+        batches: Vec<RecordBatch>,
+        name: Uuid,
+    ) -> Result<(PartitionKey, StagedFile), LakeError> {
+        let schema = Arc::clone(&self.schema);
+        let mut encoder = FileEncoder::new(self.log.table, schema, &self.settings, rows)?;
+        encoder.encode(&batches, 1).await?;
+        drop(batches);
+        let encoded = encoder.finish(1).await?;
+        self.upload_as(key, encoded, name).await
+    }
+
+    pub(super) async fn upload_all(
+        &mut self,
+        uploads: Vec<(PartitionKey, EncodedFile, Uuid)>,
+    ) -> Result<(), LakeError> {
+        let mut files = Vec::with_capacity(uploads.len());
+        for (key, encoded, name) in uploads {
+            files.push(self.upload_as(key, encoded, name));
+        }
+        let done: Vec<(PartitionKey, StagedFile)> =
+            stream::iter(files).buffer_unordered(UPLOADS).try_collect().await?;
+        for (key, file) in done {
+            self.partitions.entry(key).or_default().files.push(file);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn upload(
+        &mut self,
+        key: PartitionKey,
+        encoded: EncodedFile,
+    ) -> Result<StagedFile, LakeError> {
+        let name = self.names.next();
+        let (_, file) = self.upload_as(key, encoded, name).await?;
+        Ok(file)
+    }
+
+    /// Writes a data file under a name that is not taken. A name can only be taken by the store's own
+    /// retry of this very request; the object is left to vacuum then, and another name is used.
+    async fn upload_as(
+        &self,
+        key: PartitionKey,
+        encoded: EncodedFile,
+        name: Uuid,
+    ) -> Result<(PartitionKey, StagedFile), LakeError> {
+        let mut names = Names::of(name);
+        let mut name = name;
+        for _ in 0..NAME_ATTEMPTS {
+            let mut path = self.log.root.clone();
+            let mut relative = format!("part-{name}.parquet");
+            let mut partition_values = HashMap::new();
+            if let Some(column) = self.log.table.partition_columns.first() {
+                let date = key.and_then(format_date);
+                let date = date.ok_or_else(|| LakeError::invalid("rows without a valid date"))?;
+                let folder = format!("{column}={date}");
+                path = path.join(folder.as_str());
+                relative = format!("{folder}/{relative}");
+                partition_values.insert((*column).to_owned(), Some(date));
+            }
+            path = path.join(format!("part-{name}.parquet"));
+            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+            let bytes: Bytes = encoded.bytes.clone();
+            match self.log.store.put_opts(&path, bytes.into(), options).await {
+                Ok(_) => {
+                    let add = Add {
+                        path: relative,
+                        partition_values,
+                        size: encoded.bytes.len() as u64,
+                        modification_time: 0,
+                        stats: Some(encoded.stats.to_json(encoded.rows)),
+                    };
+                    return Ok((key, StagedFile { add, path, rows: encoded.rows }));
+                }
+                Err(object_store::Error::AlreadyExists { .. }) => name = names.next(),
+                Err(error) => return Err(LakeError::store(format!("write {path}"), error)),
+            }
+        }
+        Err(LakeError::damaged(&self.log.root, "new files find their names taken"))
+    }
+
+    /// Writes a staged file anew without some of its rows.
+    pub(crate) async fn rewrite_without(
+        &mut self,
+        key: PartitionKey,
+        file: &StagedFile,
+        gone: &IdSet,
+    ) -> Result<Rewritten, LakeError> {
+        let action = || format!("read {}", file.path);
+        let found = self.log.store.get(&file.path).await;
+        let found = found.map_err(|error| LakeError::store(action(), error))?;
+        let bytes = found.bytes().await.map_err(|error| LakeError::store(action(), error))?;
+        let options = ArrowReaderOptions::new().with_schema(Arc::clone(&self.schema));
+        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
+            .and_then(|builder| builder.with_batch_size(SMALL_FILE_ROWS).build())
+            .map_err(|error| LakeError::damaged(&file.path, error))?;
+        let expected = usize::try_from(file.rows).unwrap_or(usize::MAX);
+        let mut encoder =
+            FileEncoder::new(self.log.table, Arc::clone(&self.schema), &self.settings, expected)?;
+        let mut kept = 0;
+        for batch in reader {
+            let batch = batch.map_err(|error| LakeError::damaged(&file.path, error))?;
+            let ids = batch_ids(&batch, self.id_column)
+                .ok_or_else(|| LakeError::damaged(&file.path, "it has no identities"))?;
+            let keep: Vec<bool> =
+                ids.iter().map(|id| id.is_none_or(|id| !gone.contains(&id))).collect();
+            let batch = filter_record_batch(&batch, &BooleanArray::from(keep))
+                .map_err(LakeError::invalid)?;
+            kept += batch.num_rows();
+            encoder.encode(&[batch], self.settings.encode_threads).await?;
+        }
+        if kept == 0 {
+            return Ok(Rewritten::Empty);
+        }
+        if kept == expected {
+            return Ok(Rewritten::Unchanged);
+        }
+        let encoded = encoder.finish(self.settings.encode_threads).await?;
+        self.upload(key, encoded).await.map(Rewritten::Without)
+    }
+}
