@@ -91,6 +91,10 @@ impl Pages {
         self.written.capacity()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.sizes.is_empty()
+    }
+
     /// Adds a data page: levels and values as the format orders them.
     pub(super) fn add(
         &mut self,

@@ -158,6 +158,23 @@ async fn a_column_of_too_many_values_goes_on_without_its_dictionary() {
 }
 
 #[tokio::test]
+async fn values_that_never_repeat_are_written_without_a_dictionary_from_the_start() {
+    let parts: Vec<RecordBatch> = (0..10).map(|part| rows(part * 3000, 3000, 10_000_000)).collect();
+    let expected = concat_batches(&schema(), &parts).expect("rows of one schema");
+    let file = file_of(&parts, &WriteSettings::default()).await;
+    let (found, metadata) = read(&file);
+    assert_eq!(found, expected);
+    let recipient = metadata.row_group(0).column(1);
+    assert!(recipient.dictionary_page_offset().is_none());
+    let statistics = recipient.statistics().expect("statistics");
+    let recipients = expected.column(1).as_string::<i32>();
+    assert_eq!(statistics.min_bytes_opt(), recipients.iter().flatten().min().map(str::as_bytes));
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file.bytes.clone()).expect("a file");
+    let bloom = builder.get_row_group_column_bloom_filter(0, 1).expect("read").expect("a filter");
+    assert!(recipients.iter().flatten().all(|recipient| bloom.check(recipient)));
+}
+
+#[tokio::test]
 async fn a_filter_knows_every_value_before_and_after_the_dictionary_is_given_up() {
     for recipients in [50, 1_000_000] {
         let batch = rows(0, 60_000, recipients);

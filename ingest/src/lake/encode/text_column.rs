@@ -20,6 +20,8 @@ use super::values::{Codes, Mode, Values};
 const PAGE_ROWS: usize = 20_000;
 /// Rows that are added between two looks at how full the page is.
 const ROWS_AT_ONCE: usize = 1024;
+/// Values that tell whether a dictionary pays.
+const TELLING_ROWS: usize = 2048;
 /// Stands for a row without a value among the codes of a page, and for a text not looked up yet.
 const NONE: u32 = u32::MAX;
 
@@ -131,6 +133,7 @@ impl TextColumn {
     }
 
     fn add_texts(&mut self, array: &StringArray, compressor: &mut Compressor) -> Result<()> {
+        self.give_up_useless_dictionary()?;
         for row in 0..array.len() {
             if array.is_null(row) {
                 self.rows.push(NONE);
@@ -140,6 +143,19 @@ impl TextColumn {
             self.end_page_if_full(compressor)?;
         }
         Ok(())
+    }
+
+    /// Goes over to plain values if the first ones hardly repeat.
+    fn give_up_useless_dictionary(&mut self) -> Result<()> {
+        let PageRows::Each(codes) = &mut self.rows else { return Ok(()) };
+        if !self.pages.is_empty() || codes.len() < TELLING_ROWS {
+            return Ok(());
+        }
+        let present = codes.iter().filter(|code| **code != NONE).count();
+        if present < TELLING_ROWS || !self.values.hardly_repeat(present) {
+            return Ok(());
+        }
+        self.values.fall_back_at_once(codes.iter().copied().filter(|code| *code != NONE))
     }
 
     #[inline]

@@ -113,6 +113,22 @@ impl Values {
         Ok(Encoding::RLE_DICTIONARY)
     }
 
+    /// Whether so many values gave a dictionary of nearly as many.
+    pub(super) fn hardly_repeat(&self, values: usize) -> bool {
+        self.mode == Mode::Coded && self.dictionary.len() * 4 > values * 3
+    }
+
+    /// Goes over to plain values before the first page: `codes` are all values so far.
+    pub(super) fn fall_back_at_once(&mut self, codes: impl Iterator<Item = u32>) -> Result<()> {
+        self.fall_back()?;
+        let dictionary = std::mem::take(&mut self.dictionary);
+        self.dictionary_before = 0;
+        for code in codes {
+            self.push_plain(dictionary.get(code))?;
+        }
+        Ok(())
+    }
+
     fn fall_back(&mut self) -> Result<()> {
         self.mode = Mode::Plain;
         if self.properties.bloom {
