@@ -1,6 +1,7 @@
 //! Ingests files into a new lake and prints how fast that was and how much memory it took.
 //!
-//! `cargo run --release -p hearback-ingest --example ingest_speed -- SOURCE… [--threads N] [--lake FOLDER]`
+//! `cargo run --release -p hearback-ingest --example ingest_speed -- SOURCE… [--threads N] [--lake FOLDER]
+//! [--chunk BYTES] [--staged BYTES]`
 //!
 //! `--make MESSAGES FILE` writes a file of SES events to try it with, and ends.
 
@@ -17,6 +18,7 @@ fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let mut settings = IngestSettings::default();
     let mut sources = Vec::new();
+    let mut write = WriteSettings::default();
     let mut lake = None;
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or("a value is missing");
@@ -24,6 +26,7 @@ fn main() -> Result<(), Failure> {
             "--make" => return make(value()?.parse()?, &value()?),
             "--threads" => settings.threads = Some(value()?.parse()?),
             "--chunk" => settings.chunk_bytes = value()?.parse()?,
+            "--staged" => write.staged_bytes = value()?.parse()?,
             "--lake" => lake = Some(value()?),
             source => sources.push(SourceSpec::parse(source)?),
         }
@@ -33,7 +36,7 @@ fn main() -> Result<(), Failure> {
         lake: lake.unwrap_or_else(|| folder.path().join("lake").display().to_string()),
         sources,
         settings,
-        write: WriteSettings::default(),
+        write,
         cancel: CancelFlag::new(),
         clock: Arc::new(now_us),
         run: uuid::Uuid::new_v4(),

@@ -27,7 +27,7 @@ impl Default for WriteSettings {
     fn default() -> Self {
         Self {
             dedupe_memory: 256 << 20,
-            staged_bytes: 96 << 20,
+            staged_bytes: 48 << 20,
             open_bytes: 192 << 20,
             row_group_rows: 1 << 18,
             compression_level: 1,
