@@ -133,6 +133,11 @@ impl<'a> Texts<'a> {
         (self.set >> col as usize & 1 == 1).then(|| self.values[col as usize].as_ref())
     }
 
+    /// What a column holds, as it is held.
+    pub(crate) fn held(&self, col: Col) -> Option<&Cow<'a, str>> {
+        (self.set >> col as usize & 1 == 1).then(|| &self.values[col as usize])
+    }
+
     /// What a column holds, and leaves it empty.
     pub(crate) fn take(&mut self, col: Col) -> Option<Cow<'a, str>> {
         if self.set >> col as usize & 1 == 0 {

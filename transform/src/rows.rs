@@ -48,6 +48,7 @@ const REMEMBERED_AGENTS: usize = 1 << 20;
 pub(crate) struct RowWriter {
     identity: Identity,
     agents: Agents,
+    last_sender: LastSender,
     extras: String,
     extra_ends: Vec<usize>,
     fields: Vec<&'static ExtraField<'static>>,
@@ -79,7 +80,7 @@ impl RowWriter {
             event.extra.push(ExtraField::note("implausible_time", ExtraValue::True));
             UNDATED_EVENT_DATE
         };
-        read_sender(event);
+        read_sender(event, &mut self.last_sender);
         judge_fetch(event, time, &mut self.agents);
         if let Some(full) = &event.full_link {
             let kept = link::keep_allowed(full, &options.link_parameters).into_owned();
@@ -218,8 +219,24 @@ fn recipients<'e, 'a>(
     list
 }
 
+/// The From address that was seen last, if it was spelled as its columns are: most senders are one.
+#[derive(Debug, Default)]
+struct LastSender {
+    given: String,
+    /// Where the `@` before its domain stands.
+    at: usize,
+}
+
 /// Splits the From address into its columns; another spelling of it is kept in `extra`.
-fn read_sender(event: &mut Event<'_>) {
+fn read_sender(event: &mut Event<'_>, last: &mut LastSender) {
+    if !last.given.is_empty() && event.texts.get(Col::Sender) == Some(last.given.as_str()) {
+        // Nothing to split off, and nothing to keep of its spelling.
+        if let Some(Cow::Borrowed(given)) = event.texts.held(Col::Sender) {
+            let given = *given;
+            event.texts.set(Col::SenderDomain, &given[last.at + 1..]);
+            return;
+        }
+    }
     let Some(given) = event.texts.take(Col::Sender) else { return };
     let columns = match &given {
         Cow::Borrowed(given) => parse_mailbox(given).map(columns_of_sender),
@@ -230,6 +247,10 @@ fn read_sender(event: &mut Event<'_>) {
         }),
     };
     let respelled = columns.as_ref().is_none_or(|(address, _)| *address != given);
+    if let (false, Some((address, domain))) = (respelled, &columns) {
+        address.as_ref().clone_into(&mut last.given);
+        last.at = address.len() - domain.len() - 1;
+    }
     if let Some((address, domain)) = columns {
         event.texts.set(Col::Sender, address);
         event.texts.set(Col::SenderDomain, domain);
