@@ -75,12 +75,25 @@ fn stdout(output: &Output) -> String {
 #[test]
 fn help_of_every_command() {
     let place = Place::new();
-    for command in
-        ["", "ingest", "query", "report", "trace", "schema", "config", "simulate", "demo"]
-    {
+    for command in [
+        "",
+        "ingest",
+        "query",
+        "report",
+        "trace",
+        "schema",
+        "config",
+        "simulate",
+        "demo",
+        "segments",
+        "segments plan",
+        "segments apply",
+        "segments show",
+        "segments new",
+    ] {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
         arguments.push("--help");
-        let name = if command.is_empty() { "help" } else { command };
+        let name = if command.is_empty() { "help".to_owned() } else { command.replace(' ', "_") };
         insta::assert_snapshot!(format!("help_{name}"), place.shown(&arguments));
     }
 }

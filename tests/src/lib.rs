@@ -12,6 +12,7 @@ mod loopback;
 mod python;
 mod running;
 mod s3;
+mod stand_in;
 mod stream;
 
 pub use binary::{Hearback, Outcome};
@@ -21,4 +22,5 @@ pub use lambda::{Invoked, LambdaFunction};
 pub use python::python;
 pub use running::Running;
 pub use s3::S3Server;
+pub use stand_in::StandIn;
 pub use stream::{DataStream, Record};

@@ -72,6 +72,25 @@ impl CliError {
         self
     }
 
+    /// Says what it was that failed, in front of the sentence.
+    #[must_use]
+    pub(super) fn in_front(mut self, what: &str) -> Self {
+        self.sentence = format!("{what}: {}", self.sentence);
+        self
+    }
+
+    /// The same, as one part of something of which other parts were done.
+    #[must_use]
+    pub(super) fn into_partial(mut self) -> Self {
+        self.exit = Exit::Partial;
+        self
+    }
+
+    /// Whether what was asked is wrong, rather than failed.
+    pub(super) fn is_usage(&self) -> bool {
+        self.exit == Exit::Usage
+    }
+
     /// Says what happened on stderr.
     pub fn say(&self, format: LogFormat) {
         if self.exit == Exit::ClosedPipe {

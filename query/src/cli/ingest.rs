@@ -218,7 +218,7 @@ pub(super) fn failure(error: &IngestError) -> CliError {
 
 /// The first signal asks the run to stop in good order; a second one ends the program at once,
 /// which loses nothing either: what was not committed is read again.
-fn stop_on_signals(cancel: &CancelFlag) -> Result<(), CliError> {
+pub(super) fn stop_on_signals(cancel: &CancelFlag) -> Result<(), CliError> {
     use tokio::signal::unix::{SignalKind, signal};
     let watch = |kind| {
         signal(kind).map_err(|error| CliError::failed("cannot watch for signals").because(error))

@@ -12,6 +12,7 @@ mod lag;
 mod query;
 mod report;
 mod schema;
+mod segments;
 mod shell;
 mod simulate;
 mod story;
@@ -80,6 +81,7 @@ enum Command {
     Trace(trace::TraceArgs),
     Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
+    Segments(segments::SegmentsArgs),
     Schema(schema::SchemaArgs),
     Config(config::ConfigArgs),
 }
@@ -171,6 +173,7 @@ fn run(cli: Cli, name: &str, telemetry: Arc<Telemetry>) -> Result<(), CliError> 
             Command::Query(args) => query::run(&session, args).await,
             Command::Report(args) => report::run(&session, &args).await,
             Command::Trace(args) => trace::run(&session, &args).await,
+            Command::Segments(args) => segments::run(&session, args).await,
             Command::Simulate(_) | Command::Schema(_) | Command::Config(_) => Ok(()),
         }
     };

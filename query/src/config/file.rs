@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::ConfigError;
 use super::keys::{self, KEYS, Kind};
 use super::value::{Setting, expectation, parse_bytes, parse_duration};
+use crate::activate::segments::{Segment, segments_in_config};
 use crate::nearest::closest;
 
 /// A setting that the file makes.
@@ -21,15 +22,27 @@ pub(super) struct Found {
     pub(super) line: usize,
 }
 
-pub(super) fn read(path: &Path, text: &str) -> Result<Vec<Found>, ConfigError> {
+/// What a file says.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) settings: Vec<Found>,
+    pub(super) segments: Vec<Segment>,
+}
+
+pub(super) fn read(path: &Path, text: &str) -> Result<Contents, ConfigError> {
     let root = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
         path: path.to_owned(),
         line: error.span().map_or(1, |span| line_of(text, span.start)),
         message: error.message().to_owned(),
     })?;
     let reading = Reading { path, text };
-    let mut found = Vec::new();
+    let mut contents = Contents::default();
+    let found = &mut contents.settings;
     for (name, value) in root.get_ref() {
+        if name.get_ref() == "segments" {
+            contents.segments = segments_in_config(path, text, value)?;
+            continue;
+        }
         let sections = KEYS.iter().any(|key| key.section == name.get_ref().as_ref());
         match value.get_ref() {
             DeValue::Table(section) if sections => {
@@ -41,7 +54,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Vec<Found>, ConfigError> {
             _ => found.push(reading.setting(name.get_ref(), name.span().start, value)?),
         }
     }
-    Ok(found)
+    Ok(contents)
 }
 
 struct Reading<'a> {
@@ -76,7 +89,7 @@ impl Reading<'_> {
         let paths: Vec<String> = KEYS.iter().map(keys::Key::path).collect();
         // A section that does not exist is compared with sections: `[tag]` is near `[tags]`.
         let sections = KEYS.iter().filter(|key| !key.section.is_empty()).map(|key| key.section);
-        let candidates = paths.iter().map(String::as_str).chain(sections);
+        let candidates = paths.iter().map(String::as_str).chain(sections).chain(["segments"]);
         ConfigError::UnknownKey {
             path: self.path.to_owned(),
             line,

@@ -8,8 +8,9 @@ mod file;
 mod keys;
 mod value;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::activate::segments::Segment;
 pub use error::ConfigError;
 pub use keys::{KEYS, Key, Kind};
 pub use value::{Setting, format_bytes, format_duration, parse_bytes, parse_duration};
@@ -69,6 +70,8 @@ pub struct Given {
 #[derive(Clone, Debug)]
 pub struct Config {
     entries: Vec<Entry>,
+    segments: Vec<Segment>,
+    folder: PathBuf,
 }
 
 impl Config {
@@ -89,10 +92,15 @@ impl Config {
             Some(path) => Some(path),
             None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file()),
         };
+        let mut segments = Vec::new();
+        let mut folder = PathBuf::new();
         if let Some(path) = path {
             let text = std::fs::read_to_string(&path)
                 .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-            for found in file::read(&path, &text)? {
+            let contents = file::read(&path, &text)?;
+            segments = contents.segments;
+            folder = path.parent().map(PathBuf::from).unwrap_or_default();
+            for found in contents.settings {
                 let entry = &mut entries[found.index];
                 entry.setting = found.setting;
                 entry.origin = Origin::File(path.clone(), found.line);
@@ -108,13 +116,25 @@ impl Config {
             lake.setting = Setting::Text(uri.clone());
             lake.origin = Origin::Flag("--lake");
         }
-        Ok(Self { entries })
+        Ok(Self { entries, segments, folder })
     }
 
     /// Every setting in effect.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The segments that the file defines, in its order.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The folder of the file, which paths in it are relative to; empty for the working directory.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The lake's path or URI.

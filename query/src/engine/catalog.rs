@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex as StdMutex, OnceLock};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
@@ -14,7 +14,7 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use hearback_ingest::lake::{ColumnStats, Lake, LakeError, StatsValue, TableSnapshot};
-use hearback_schemas::{EVENTS, REJECTS, Table};
+use hearback_schemas::{EVENTS, REJECTS, SEGMENT_LEDGER, Table};
 use tokio::sync::Mutex;
 
 use super::bounds::{Bounds, FileBounds};
@@ -23,8 +23,8 @@ use super::streams;
 use super::table::{LakeTable, ScanFile};
 use super::views::{DIALECT, VIEWS, view};
 
-/// Tables that statements can name. The ledgers join them when something writes them.
-pub(super) const BASE_TABLES: [&Table; 2] = [&EVENTS, &REJECTS];
+/// Tables that statements can name.
+pub(super) const BASE_TABLES: [&Table; 3] = [&EVENTS, &REJECTS, &SEGMENT_LEDGER];
 
 /// What the view `lag` is made from. It is not listed: the view says the same and more.
 const STREAM_SHARDS: &str = "stream_shards";
@@ -80,6 +80,8 @@ pub(super) struct LakeSchema {
     /// The session that plans the views; set right after the session is made around this schema.
     planning: OnceLock<PlanningState>,
     made: Mutex<HashMap<String, Arc<dyn TableProvider>>>,
+    /// The versions of the tables that were named.
+    versions: StdMutex<HashMap<&'static str, u64>>,
 }
 
 /// Gives the state of the session that a schema belongs to, while that session lives.
@@ -98,6 +100,7 @@ impl LakeSchema {
             store: ObjectStoreUrl::parse(STORE_URL)?,
             planning: OnceLock::new(),
             made: Mutex::new(HashMap::new()),
+            versions: StdMutex::default(),
         })
     }
 
@@ -106,9 +109,18 @@ impl LakeSchema {
         let _ = self.planning.set(state);
     }
 
+    /// The version at which a table is read; None if no statement named it, or it is not there yet.
+    pub(super) fn version_of(&self, table: &str) -> Option<u64> {
+        self.versions.lock().ok()?.get(table).copied()
+    }
+
     async fn base_table(&self, table: &'static Table) -> DataFusionResult<Arc<dyn TableProvider>> {
         match self.snapshots.newest(table).await {
             Ok(snapshot) => {
+                if let (Some(version), Ok(mut versions)) = (snapshot.version, self.versions.lock())
+                {
+                    versions.insert(table.name, version);
+                }
                 let files = scan_files(&snapshot);
                 Ok(Arc::new(LakeTable::new(table, self.store.clone(), files)))
             }

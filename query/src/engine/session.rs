@@ -44,6 +44,7 @@ pub struct Engine {
 /// A planned statement.
 pub struct Statement {
     context: SessionContext,
+    lake: Arc<LakeSchema>,
     plan: LogicalPlan,
 }
 
@@ -95,7 +96,7 @@ impl Engine {
     /// one question, [`EngineError::Lake`] if the snapshot cannot be read.
     pub async fn plan(&self, sql: &str) -> Result<Statement, EngineError> {
         let parsed = one_question(sql)?;
-        let context = self.context()?;
+        let (context, lake) = self.context()?;
         let state = context.state();
         let plan = state
             .statement_to_plan(parsed)
@@ -108,10 +109,10 @@ impl Engine {
         if options.verify_plan(&plan).is_err() {
             return Err(not_a_question());
         }
-        Ok(Statement { context, plan })
+        Ok(Statement { context, lake, plan })
     }
 
-    fn context(&self) -> Result<SessionContext, EngineError> {
+    fn context(&self) -> Result<(SessionContext, Arc<LakeSchema>), EngineError> {
         let schema = LakeSchema::new(Arc::clone(&self.snapshots))
             .map_err(|error| EngineError::running(&error))?;
         let schema = Arc::new(schema);
@@ -137,7 +138,7 @@ impl Engine {
         let session = context.state_weak_ref();
         schema
             .plan_views_with(Box::new(move || session.upgrade().map(|state| state.read().clone())));
-        Ok(context)
+        Ok((context, schema))
     }
 }
 
@@ -146,6 +147,12 @@ impl Statement {
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(self.plan.schema().inner())
+    }
+
+    /// The version of a table that it reads; None if it does not, or the table is not there yet.
+    #[must_use]
+    pub fn version_of(&self, table: &str) -> Option<u64> {
+        self.lake.version_of(table)
     }
 
     /// Runs it; rows come as they are found.

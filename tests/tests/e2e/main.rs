@@ -11,6 +11,7 @@ mod lambda;
 mod other_readers;
 mod report;
 mod s3;
+mod segments;
 mod stream;
 mod traffic;
 mod watched;

@@ -1,0 +1,134 @@
+//! What an AWS service's error means: try again, or never.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use super::attempts::Tried;
+use super::{Attempts, DestinationError, without_addresses};
+use crate::activate::pace::Pace;
+
+/// Codes that mean "later" whatever the status they come with.
+const LATER: [&str; 8] = [
+    "ThrottlingException",
+    "Throttling",
+    "TooManyRequestsException",
+    "ConcurrentModificationException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "InternalServerException",
+    "ServiceUnavailable",
+];
+
+/// An error of an AWS service, as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AwsError {
+    /// HTTP status; None if there was no answer.
+    pub(super) status: Option<u16>,
+    /// The service's name for it.
+    pub(super) code: String,
+    /// What it says, without addresses.
+    pub(super) message: String,
+}
+
+impl AwsError {
+    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata,
+    {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let (code, message) = match error {
+            SdkError::ServiceError(service) => {
+                let metadata = service.err().meta();
+                (metadata.code().unwrap_or("unknown"), metadata.message().unwrap_or_default())
+            }
+            SdkError::TimeoutError(_) => ("no answer", "the request timed out"),
+            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+                ("no answer", "the service cannot be reached (network, or AWS_ENDPOINT_URL)")
+            }
+            SdkError::DispatchFailure(_) => {
+                ("not sent", "no AWS credentials, or the service cannot be reached")
+            }
+            SdkError::ResponseError(_) => ("bad answer", "the answer cannot be understood"),
+            _ => ("not sent", "the request cannot be made of what the segment gives"),
+        };
+        Self { status, code: code.to_owned(), message: without_addresses(message) }
+    }
+
+    /// Whether another try may help.
+    pub(super) fn is_busy(&self) -> bool {
+        let status = self.status.unwrap_or(0);
+        status == 429
+            || status >= 500
+            || (self.status.is_none() && self.code == "no answer")
+            || self.code == "bad answer"
+            || LATER.contains(&self.code.as_str())
+    }
+
+    /// Whether the thing asked for is not there.
+    pub(super) fn is_missing(&self) -> bool {
+        self.status == Some(404)
+            || matches!(self.code.as_str(), "NotFoundException" | "ResourceNotFoundException")
+    }
+
+    /// One sentence.
+    pub(super) fn reason(&self) -> String {
+        if self.message.is_empty() {
+            return self.code.clone();
+        }
+        format!("{}: {}", self.code, self.message)
+    }
+}
+
+/// Makes requests to one service, each at its turn, again while the service is busy.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// Identity of the destination, for errors.
+    pub(super) identity: String,
+    pub(super) pace: Pace,
+    pub(super) attempts: Attempts,
+}
+
+impl Caller {
+    /// Makes a request. The inner result is what the service says for good.
+    pub(super) async fn call<T, E, F>(
+        &self,
+        mut request: impl FnMut() -> F,
+    ) -> Result<Result<T, AwsError>, DestinationError>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata,
+    {
+        self.attempts
+            .make(&self.identity, &self.pace, || {
+                let answer = request();
+                async move {
+                    match answer.await {
+                        Ok(answer) => Tried::Answered(Ok(answer)),
+                        Err(error) => {
+                            let error = AwsError::of(&error);
+                            if error.is_busy() {
+                                return Tried::Busy { reason: error.reason(), after: None };
+                            }
+                            Tried::Answered(Err(error))
+                        }
+                    }
+                }
+            })
+            .await
+    }
+
+    /// The service refuses.
+    pub(super) fn refused(&self, reason: impl Into<String>) -> DestinationError {
+        DestinationError::Refused { destination: self.identity.clone(), reason: reason.into() }
+    }
+
+    /// What should be there is not: drift if it was there before, a wrong configuration otherwise.
+    pub(super) fn missing(&self, was_there: bool, reason: impl Into<String>) -> DestinationError {
+        let (destination, reason) = (self.identity.clone(), reason.into());
+        if was_there {
+            return DestinationError::Drifted { destination, reason };
+        }
+        DestinationError::Refused { destination, reason }
+    }
+}
