@@ -9,6 +9,7 @@
 //! This crate does no I/O and knows nothing of AWS, Delta or DataFusion crates.
 
 mod ddl;
+mod endpoint_imports;
 mod events;
 mod rejects;
 mod segment_ledger;
@@ -16,6 +17,7 @@ mod suppression_ledger;
 mod table;
 mod vocabulary;
 
+pub use endpoint_imports::ENDPOINT_IMPORTS;
 pub use events::{EVENTS, UNDATED_EVENT_DATE};
 pub use rejects::REJECTS;
 pub use segment_ledger::SEGMENT_LEDGER;
@@ -24,7 +26,8 @@ pub use table::{Column, ColumnKind, Table};
 pub use vocabulary::{Actor, BounceClass, Channel, EventType, Source};
 
 /// Every table of the lake, in the order in which `hearback schema` shows them.
-pub const TABLES: [&Table; 4] = [&EVENTS, &REJECTS, &SUPPRESSION_LEDGER, &SEGMENT_LEDGER];
+pub const TABLES: [&Table; 5] =
+    [&EVENTS, &REJECTS, &SUPPRESSION_LEDGER, &SEGMENT_LEDGER, &ENDPOINT_IMPORTS];
 
 /// Finds a table by name.
 #[must_use]

@@ -2,8 +2,8 @@
 --
 -- complained: reported a message as spam. unsubscribed: the newest subscription event leaves
 -- everything (unsubscribeAll, Pinpoint's unsubscribe, or no topic left opted in), or one of the
--- segment's topics. invalid: a bounce said that the mailbox does not exist or is closed, and nothing
--- was delivered there since. suppressed: the service itself refused, because the address is on its list,
+-- segment's topics; or an endpoint imported from Pinpoint is opted out since then. invalid: a bounce said
+-- that the mailbox does not exist or is closed, and nothing was delivered there since. suppressed: the service itself refused, because the address is on its list,
 -- and nothing was delivered there since.
 WITH signals AS (
     SELECT
@@ -44,6 +44,17 @@ WITH signals AS (
             channel = 'email'
             AND recipient IS NOT NULL
             AND event_type IN ('complaint', 'subscription', 'bounce')
+        UNION ALL
+        SELECT
+            address AS recipient,
+            changed_time AS event_time,
+            'subscription' AS event_type,
+            NULL AS bounce_class,
+            NULL AS complaint_type,
+            NULL AS complaint_subtype,
+            opt_out = 'ALL' AS leaves
+        FROM endpoints
+        WHERE channel = 'EMAIL' AND opt_out = 'ALL' AND address IS NOT NULL
     ) AS evidence
     WHERE
         event_type <> 'bounce'

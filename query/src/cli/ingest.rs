@@ -132,7 +132,10 @@ fn conclude(args: &IngestArgs, ended: Result<IngestSummary, Unfinished>) -> Resu
 }
 
 /// The vitals of a run, shown and sent to whoever asked for them.
-async fn watch(session: &Session, address: Option<&str>) -> Result<Arc<Vitals>, CliError> {
+pub(super) async fn watch(
+    session: &Session,
+    address: Option<&str>,
+) -> Result<Arc<Vitals>, CliError> {
     let vitals = Arc::new(Vitals::new());
     session.telemetry.observe(&vitals);
     if let Some(address) = address {

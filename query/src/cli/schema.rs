@@ -1,15 +1,15 @@
 //! `hearback schema`.
 
 use clap::{Args, ValueEnum};
-use hearback_schemas::{EVENTS, REJECTS, Table};
+use hearback_schemas::{ENDPOINT_IMPORTS, EVENTS, REJECTS, SEGMENT_LEDGER, Table};
 use serde_json::{Value, json};
 
 use super::{CliError, Session, print};
 use crate::nearest::nearest;
 use crate::output::{Align, TextTable};
 
-/// Tables that something writes; the ledgers join them with the commands that fill them.
-const TABLES: [&Table; 2] = [&EVENTS, &REJECTS];
+/// Tables that something writes.
+const TABLES: [&Table; 4] = [&EVENTS, &REJECTS, &SEGMENT_LEDGER, &ENDPOINT_IMPORTS];
 
 /// Print the columns of the lake's tables with their types and meaning
 #[derive(Debug, Args)]

@@ -1,11 +1,14 @@
 //! `hearback segments`: audiences as code.
 
 mod apply;
+mod convert;
+mod import;
 mod list;
 mod new;
 mod plan;
 mod progress;
 mod report;
+mod run;
 mod show;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -19,7 +22,7 @@ use crate::engine::Engine;
 use crate::nearest::nearest;
 use hearback_ingest::lake::Lake;
 
-/// Keep audiences in step with SQL: plan, apply, show
+/// Keep audiences in step with SQL: plan, apply, show, run
 ///
 /// A segment is a question in SQL with a name, defined in `[[segments]]` of the configuration or in a
 /// file segments/NAME.sql. Its answer is compared with what each destination acknowledged; `plan` shows
@@ -37,7 +40,10 @@ enum SegmentsCommand {
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
     Retire(apply::RetireArgs),
+    Run(run::RunArgs),
     New(new::NewArgs),
+    Convert(convert::ConvertArgs),
+    Import(import::ImportArgs),
 }
 
 /// Form of what a command prints.
@@ -80,7 +86,10 @@ pub(super) async fn run(session: &Session, args: SegmentsArgs) -> Result<(), Cli
         SegmentsCommand::Plan(args) => plan::run(session, &args).await,
         SegmentsCommand::Apply(args) => apply::run(session, &args).await,
         SegmentsCommand::Retire(args) => apply::retire(session, &args).await,
+        SegmentsCommand::Run(args) => run::run(session, &args).await,
         SegmentsCommand::New(args) => new::run(session, &args),
+        SegmentsCommand::Convert(args) => convert::run(session, &args),
+        SegmentsCommand::Import(args) => import::run(session, &args).await,
     }
 }
 

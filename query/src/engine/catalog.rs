@@ -14,7 +14,7 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use hearback_ingest::lake::{ColumnStats, Lake, LakeError, StatsValue, TableSnapshot};
-use hearback_schemas::{EVENTS, REJECTS, SEGMENT_LEDGER, Table};
+use hearback_schemas::{ENDPOINT_IMPORTS, EVENTS, REJECTS, SEGMENT_LEDGER, Table};
 use tokio::sync::Mutex;
 
 use super::bounds::{Bounds, FileBounds};
@@ -24,7 +24,7 @@ use super::table::{LakeTable, ScanFile};
 use super::views::{DIALECT, VIEWS, view};
 
 /// Tables that statements can name.
-pub(super) const BASE_TABLES: [&Table; 3] = [&EVENTS, &REJECTS, &SEGMENT_LEDGER];
+pub(super) const BASE_TABLES: [&Table; 4] = [&EVENTS, &REJECTS, &SEGMENT_LEDGER, &ENDPOINT_IMPORTS];
 
 /// What the view `lag` is made from. It is not listed: the view says the same and more.
 const STREAM_SHARDS: &str = "stream_shards";

@@ -118,6 +118,24 @@ pub const SHARD_DROPPED: Metric = counter(
     "hearback_shard_dropped_aggregates",
     "Aggregates left out because they are put again on another shard",
 );
+/// Runs of `segments run`, by how they ended: applied, unchanged, partial, refused or failed.
+pub const SEGMENT_RUNS: Metric = counter(
+    "hearback_segment_runs",
+    "Runs of a segment to a destination, by how they ended: applied, unchanged, partial, refused or failed",
+);
+/// Members added, changed, removed or refreshed at a destination.
+pub const SEGMENT_CHANGES: Metric = counter(
+    "hearback_segment_changes",
+    "Members added, changed, removed or refreshed at a destination",
+);
+/// Members that a destination has.
+pub const SEGMENT_MEMBERS: Metric =
+    gauge("hearback_segment_members", "Members that a destination has");
+/// When a segment was last brought up to date at a destination, in seconds since 1970-01-01.
+pub const SEGMENT_LAST_RUN: Metric = gauge(
+    "hearback_segment_last_run_timestamp_seconds",
+    "When a segment was last brought up to date at a destination, in seconds since 1970-01-01",
+);
 /// 1 while progress is being made, 0 when /healthz answers 503.
 pub const HEALTHY: Metric =
     gauge("hearback_healthy", "1 while progress is being made, 0 when /healthz answers 503");
@@ -146,6 +164,10 @@ pub const METRICS: &[Metric] = &[
     SHARD_BEHIND,
     SHARD_LAST_ARRIVAL,
     SHARD_DROPPED,
+    SEGMENT_RUNS,
+    SEGMENT_CHANGES,
+    SEGMENT_MEMBERS,
+    SEGMENT_LAST_RUN,
     HEALTHY,
 ];
 

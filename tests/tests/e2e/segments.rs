@@ -5,6 +5,7 @@ mod folder;
 mod killed;
 mod pinpoint;
 mod profiles;
+mod running;
 mod webhook;
 
 use std::time::{Duration, Instant};
@@ -75,7 +76,11 @@ fn applied(hearback: &Hearback) -> Value {
 
 /// What the ledger and the next plan say: nothing is left to do, and nothing was noted twice.
 fn assert_settled(hearback: &Hearback) {
-    let plan = hearback.run(["segments", "plan", "--format", "json"]);
+    assert_settled_for(hearback, "everybody");
+}
+
+fn assert_settled_for(hearback: &Hearback, segment: &str) {
+    let plan = hearback.run(["segments", "plan", segment, "--format", "json"]);
     assert_eq!(plan.code, 0, "{plan:?}");
     let plan = plan.json()[0].clone();
     for count in ["add", "change", "remove"] {

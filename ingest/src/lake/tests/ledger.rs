@@ -84,7 +84,9 @@ fn batch(ids: &[String]) -> RecordBatch {
                 "changed_time" => Arc::new(
                     TimestampMicrosecondArray::from_value(NOW_US, ids.len()).with_timezone("UTC"),
                 ),
-                "lake_version" => Arc::new(arrow_array::Int64Array::from_value(7, ids.len())),
+                "lake_version" | "state_version" => {
+                    Arc::new(arrow_array::Int64Array::from_value(7, ids.len()))
+                }
                 _ if field.is_nullable() => new_null_array(field.data_type(), ids.len()),
                 _ => Arc::new(StringArray::from_iter_values(ids.iter().map(|_| "x"))),
             }

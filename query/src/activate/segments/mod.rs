@@ -5,6 +5,7 @@
 //! - [`plan`] puts it together and [`guards`] judge it; [`plan_file`] is its form outside.
 //! - [`apply`] does it, under a [`lease`], with [`receipts`] in the ledger; [`destination`] are the
 //!   places, one file a kind.
+//! - [`endpoints`] imports what Amazon Pinpoint knew of people, [`convert`] turns its segments into SQL.
 //!
 //! Invariant: a destination has what the newest generation and the ledger say that it acknowledged, and
 //! nobody is sent anywhere who is not in a plan.
@@ -12,9 +13,11 @@
 pub mod acknowledged;
 pub mod apply;
 pub mod change;
+pub mod convert;
 pub mod definition;
 pub mod destination;
 pub mod diff;
+pub mod endpoints;
 pub mod error;
 pub mod guards;
 pub mod lease;

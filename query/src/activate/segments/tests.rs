@@ -2,6 +2,7 @@
 //! are scripted.
 
 mod applying;
+mod endpoints;
 mod guarding;
 mod library;
 mod places;

@@ -179,7 +179,8 @@ async fn carry_out(
     outcome.end()
 }
 
-async fn one(
+/// Applies one plan.
+pub(super) async fn one(
     session: &Session,
     opened: &Opened,
     plan: &mut Plan,

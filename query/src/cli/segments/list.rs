@@ -80,7 +80,7 @@ fn in_json(segment: &Segment, states: &[Generation]) -> Value {
         "name": segment.name,
         "description": segment.description,
         "key": segment.key,
-        "schedule": segment.schedule.map(|schedule| schedule.to_string()),
+        "schedule": segment.schedule.as_ref().map(ToString::to_string),
         "defined": segment.origin.to_string(),
         "destinations": destinations,
     })
@@ -101,7 +101,7 @@ fn in_words(segments: &[Segment], states: &[Generation]) -> String {
         ("description", left),
     ]);
     for segment in segments {
-        let schedule = segment.schedule.map(|schedule| schedule.to_string()).unwrap_or_default();
+        let schedule = segment.schedule.as_ref().map(ToString::to_string).unwrap_or_default();
         let description = segment.description.clone().unwrap_or_default();
         let mut places: Vec<String> = segment
             .destinations

@@ -80,20 +80,25 @@ pub(super) async fn make(
     }
     let mut plans = Vec::new();
     for segment in segments {
-        if segment.destinations.is_empty() {
-            return Err(SegmentError::Definition {
-                segment: segment.name.clone(),
-                reason: "it has no destinations".to_owned(),
-                hint: Some(
-                    "add destinations = [{ kind = \"s3\", uri = \"…\" }], or send it somewhere with --to"
-                        .to_owned(),
-                ),
-            }
-            .into());
-        }
+        has_destinations(segment)?;
         plans.extend(plan(&opened.bench(), segment, options).await?);
     }
     Ok(plans)
+}
+
+/// Exit 2 if a segment goes nowhere.
+pub(super) fn has_destinations(segment: &Segment) -> Result<(), CliError> {
+    if !segment.destinations.is_empty() {
+        return Ok(());
+    }
+    let hint =
+        "add destinations = [{ kind = \"s3\", uri = \"…\" }], or send it somewhere with --to";
+    Err(SegmentError::Definition {
+        segment: segment.name.clone(),
+        reason: "it has no destinations".to_owned(),
+        hint: Some(hint.to_owned()),
+    }
+    .into())
 }
 
 /// Exit 3 if a guard refuses any of the plans.

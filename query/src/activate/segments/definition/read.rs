@@ -232,8 +232,7 @@ impl Fields<'_> {
             segment.topics = topics;
         }
         if let Some(text) = self.text("schedule")? {
-            let expected =
-                "a rhythm such as \"1h\", \"1 day\" or \"daily 06:00\" (UTC), at least a minute";
+            let expected = "a rhythm such as \"1h\" (at least a minute), \"daily 06:00\" or a cron pattern \"0 5 * * 1-5\" (UTC)";
             let schedule = Schedule::parse(&text).ok_or_else(|| self.bad("schedule", expected))?;
             segment.schedule = Some(schedule);
         }

@@ -57,7 +57,10 @@ fn a_segment_is_read_with_all_it_says() {
     let segments = load(WHOLE).expect("segments");
     let first = &segments[0];
     assert_eq!(first.name, "engaged-30d");
-    assert_eq!(first.schedule.map(|it| it.to_string()).as_deref(), Some("daily at 06:30 UTC"));
+    assert_eq!(
+        first.schedule.as_ref().map(ToString::to_string).as_deref(),
+        Some("daily at 06:30 UTC")
+    );
     assert_eq!(first.guards.max_shrink, 0.5);
     assert_eq!(first.guards.max_growth, 2.0);
     assert_eq!(first.guards.max_adds, Some(100_000));
@@ -171,7 +174,12 @@ fn a_schedule_knows_when_it_is_due_next() {
     assert_eq!(hourly.next(Some(at("2026-11-23T11:30:00Z")), now), at("2026-11-23T12:30:00Z"));
     assert_eq!(daily.next(Some(at("2026-11-23T05:59:00Z")), now), at("2026-11-23T06:00:00Z"));
     assert_eq!(daily.next(Some(at("2026-11-23T06:00:00Z")), now), at("2026-11-24T06:00:00Z"));
-    for wrong in ["soon", "30s", "daily", "daily 25:00", ""] {
+    let weekdays = Schedule::parse("0 5 * * 1-5").expect("a schedule");
+    // 2026-11-27 is a Friday.
+    assert_eq!(weekdays.next(Some(at("2026-11-27T04:59:00Z")), now), at("2026-11-27T05:00:00Z"));
+    assert_eq!(weekdays.next(Some(at("2026-11-27T05:00:00Z")), now), at("2026-11-30T05:00:00Z"));
+    assert_eq!(weekdays.to_string(), "cron 0 5 * * 1-5 UTC");
+    for wrong in ["soon", "30s", "daily", "daily 25:00", "", "0 25 * * *", "0 5 * *"] {
         assert_eq!(Schedule::parse(wrong), None, "{wrong}");
     }
 }

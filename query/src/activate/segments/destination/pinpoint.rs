@@ -48,8 +48,8 @@ const NAME_LENGTH: usize = 50;
 const VALUE_LENGTH: usize = 100;
 
 const ENDED: &str = "Amazon Pinpoint's engagement service ended on 2026-10-30. Send the segment to \
-    customer-profiles, ses-contact-list or s3 instead; if something else of yours speaks its API, name \
-    it in AWS_ENDPOINT_URL_PINPOINT";
+    customer-profiles, ses-contact-list or s3 instead (docs/migrating-from-pinpoint.md); if something \
+    else of yours speaks its API, name it in AWS_ENDPOINT_URL_PINPOINT";
 
 /// An application.
 pub(super) struct Application {
