@@ -4,6 +4,8 @@ use hearback_tests::{FakeCloud, StandIn};
 /// Kills are tried at requests 1, 2, 3 … until a run ends before the next; this many at most.
 const MOST: u64 = 30;
 
+/// What every kind of destination has to bear.
+///
 /// Kills applications at each of their requests, some before the request is done and some after, lets
 /// the next run finish, and looks whether that made it whole. People come and go by halves, so that
 /// there is always something to do. Returns how many kills there were.
@@ -40,6 +42,18 @@ fn a_run_that_is_killed_at_any_request_to_customer_profiles_is_finished_by_the_n
     let expected = if kills.is_multiple_of(2) { 40 } else { 20 };
     assert_eq!(profiles::members(&service).len(), expected);
     assert_eq!(service.state()["violations"], json!([]));
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_request_to_a_webhook_is_finished_by_the_next() {
+    let service = StandIn::start("webhook", None);
+    let (hearback, destination) = webhook::at(&service);
+    let kills = killed_at_every_request(&hearback, &service, &destination, 2_400);
+    assert!(kills >= 3, "only {kills} kills: requests are not hung");
+    let expected = if kills.is_multiple_of(2) { 2_400 } else { 1_200 };
+    let state = service.state();
+    assert_eq!(state["members"].as_object().map(serde_json::Map::len), Some(expected));
+    assert_eq!(state["violations"], json!([]));
 }
 
 #[test]

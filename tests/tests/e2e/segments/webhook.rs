@@ -1,7 +1,7 @@
 use super::*;
 use hearback_tests::StandIn;
 
-fn at(receiver: &StandIn) -> (Hearback, String) {
+pub(super) fn at(receiver: &StandIn) -> (Hearback, String) {
     let secret = vec![("SEGMENT_HOOK_SECRET".to_owned(), "a secret".to_owned())];
     let hearback = Hearback::with(secret);
     let destination = format!(

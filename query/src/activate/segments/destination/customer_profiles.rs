@@ -114,8 +114,15 @@ impl Domain {
         let mut fields: HashMap<String, ObjectTypeField> = HashMap::new();
         let mut keys: HashMap<String, Vec<ObjectTypeKey>> = HashMap::new();
         let mut description = "Membership in segments, kept by hearback".to_owned();
+        let mut expiry = i32::try_from(self.spec.expiry_days).unwrap_or(i32::MAX);
+        // A type that somebody else made keeps what it says beyond fields and keys.
+        let (mut encryption_key, mut time_format, mut max_count) = (None, None, None);
         if let Some(found) = found {
             description = found.description;
+            expiry = expiry.max(found.expiration_days.unwrap_or(0));
+            encryption_key = found.encryption_key;
+            time_format = found.source_last_updated_timestamp_format;
+            max_count = found.max_profile_object_count;
             fields = found.fields.unwrap_or_default();
             keys = found.keys.unwrap_or_default();
         }
@@ -131,7 +138,6 @@ impl Domain {
         if before == (fields.len(), keys.len()) {
             return Ok(());
         }
-        let expiry = i32::try_from(self.spec.expiry_days).unwrap_or(i32::MAX);
         self.caller
             .call(|| {
                 self.client
@@ -141,6 +147,9 @@ impl Domain {
                     .description(&description)
                     .expiration_days(expiry)
                     .allow_profile_creation(true)
+                    .set_encryption_key(encryption_key.clone())
+                    .set_source_last_updated_timestamp_format(time_format.clone())
+                    .set_max_profile_object_count(max_count)
                     .set_fields(Some(fields.clone()))
                     .set_keys(Some(keys.clone()))
                     .send()
