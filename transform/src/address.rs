@@ -92,7 +92,8 @@ fn plain_at(bytes: &[u8]) -> Option<usize> {
     }
     let only = kinds == AT && memchr::memchr(b'@', &bytes[at + 1..]).is_none();
     let last = *bytes.last()?;
-    (only && at > 0 && last != b'.' && last != b'@').then_some(at)
+    let complete = !matches!(last, b'.' | b'@' | b'\'');
+    (only && at > 0 && complete).then_some(at)
 }
 
 /// An address that only has capitals in it: the commonest spelling after the plain one.

@@ -1,8 +1,8 @@
 //! Envelopes, peeled from the outside by what they hold, never by where they came from.
 //!
 //! SES and Pinpoint cannot reach most sources directly: their documents lie in EventBridge events,
-//! SNS notifications, SQS messages, Lambda events of all of these, Firehose records and CloudWatch
-//! Logs subscriptions, one inside the other. Whatever an envelope says about itself is dropped: all
+//! SNS notifications, SQS messages, Lambda events of all of these, HTTP requests, Firehose records and
+//! CloudWatch Logs subscriptions, one inside the other. Whatever an envelope says about itself is dropped: all
 //! columns are facts of the event.
 
 use std::borrow::Cow;
@@ -23,14 +23,14 @@ use crate::stream::{Reading, Site};
 use crate::{messaging, pinpoint};
 
 /// Envelopes inside each other that are peeled at most.
-const MAX_ENVELOPES: usize = 8;
+pub(crate) const MAX_ENVELOPES: usize = 8;
 
 /// What a compressed record may unpack to, in bytes. CloudWatch Logs and Kinesis records are at
 /// most 10 MiB.
 const MAX_UNPACKED: u64 = 256 << 20;
 
 /// The names of the fields that tell what an object is.
-const TELLING: [&str; 26] = [
+const TELLING: [&str; 31] = [
     "eventType",
     "notificationType",
     "mail",
@@ -57,6 +57,11 @@ const TELLING: [&str; 26] = [
     "Data",
     "eventSource",
     "EventSource",
+    "events",
+    "awslogs",
+    "requestPayload",
+    "isBase64Encoded",
+    "application",
 ];
 
 fn telling(key: &str) -> Option<usize> {
@@ -254,7 +259,7 @@ impl Reading<'_> {
         if type_name.is_some() && self.read_ses(&mut reader.clone(), start, site)? {
             return Ok(());
         }
-        if outline.text("event_type").is_some_and(|name| name.starts_with('_'))
+        if outline.text("event_type").is_some()
             && self.read_pinpoint(&mut reader.clone(), start, site)?
         {
             return Ok(());
@@ -285,8 +290,13 @@ impl Reading<'_> {
         site: &mut Site<'_>,
         depth: usize,
     ) -> Result<()> {
+        if outline.text("messageType") == Some("CONTROL_MESSAGE".into()) {
+            // CloudWatch Logs tries its destination with a log event that says so.
+            self.ignore(site);
+            return Ok(());
+        }
         // Lambda events, GetRecords, Firehose, ReceiveMessage, CloudWatch Logs: several records.
-        for name in ["Records", "records", "Messages", "logEvents"] {
+        for name in ["Records", "records", "Messages", "logEvents", "events"] {
             if let Some(list) = outline.array(name) {
                 return self.open_records(list, site, depth);
             }
@@ -306,11 +316,11 @@ impl Reading<'_> {
         {
             return self.open_event_bridge(detail, outline, document, site, depth);
         }
-        if let Some(record) = outline.object("kinesis").or_else(|| outline.object("Sns")) {
-            return self.open_object(record, site, depth);
-        }
-        if let Some(record) = outline.object("sns") {
-            return self.open_object(record, site, depth);
+        // The parts of Lambda events, and what a function was asked when it failed.
+        for name in ["kinesis", "Sns", "sns", "awslogs", "requestPayload"] {
+            if let Some(record) = outline.object(name) {
+                return self.open_object(record, site, depth);
+            }
         }
         if outline.text("eventSource") == Some("aws:ses".into()) {
             self.ignore(site);
@@ -321,6 +331,13 @@ impl Reading<'_> {
                 self.open_encoded(&encoded, site, depth);
                 return Ok(());
             }
+        }
+        // An HTTP request as API Gateway and function URLs hand it on.
+        if outline.get("isBase64Encoded") == Some("true")
+            && let Some(encoded) = outline.text("body")
+        {
+            self.open_encoded(&encoded, site, depth);
+            return Ok(());
         }
         for name in ["body", "Body", "Message", "message"] {
             if let Some(payload) = outline.get(name) {

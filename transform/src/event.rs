@@ -207,6 +207,8 @@ pub(crate) struct Event<'a> {
     pub full_link: Option<Cow<'a, str>>,
     /// ARN of the identity that sent the message.
     pub source_arn: Option<Cow<'a, str>>,
+    /// The header From, where it was needed: services other than SES leave out the envelope's sender.
+    pub from_header: Option<Cow<'a, str>>,
     /// Contact list of a subscription.
     pub contact_list: Option<Cow<'a, str>>,
     /// SES `isBotEvent`.
@@ -265,6 +267,7 @@ impl<'a> Event<'a> {
             feedback_id: None,
             full_link: None,
             source_arn: None,
+            from_header: None,
             contact_list: None,
             bot_event: None,
             unsubscribe_link: false,

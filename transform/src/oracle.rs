@@ -64,7 +64,7 @@ fn document(
         }
     }
     if let Some(name) = row::text(object.get("event_type"))
-        && name.starts_with('_')
+        && (name.starts_with('_') || object.get("application").is_some_and(Value::is_object))
     {
         if name == "_test.event_stream" {
             verdict.ignored += 1;
@@ -105,7 +105,11 @@ fn envelope(
         return None;
     }
     let get = |name: &str| object.get(name).filter(|value| !value.is_null());
-    for name in ["Records", "records", "Messages", "logEvents"] {
+    if get("messageType").is_some_and(|kind| kind == "CONTROL_MESSAGE") {
+        verdict.ignored += 1;
+        return Some(());
+    }
+    for name in ["Records", "records", "Messages", "logEvents", "events"] {
         if let Some(list) = get(name).and_then(Value::as_array) {
             if list.is_empty() {
                 verdict.ignored += 1;
@@ -158,7 +162,7 @@ fn envelope(
         }
         return payload(detail, options, depth, verdict);
     }
-    for name in ["kinesis", "Sns", "sns"] {
+    for name in ["kinesis", "Sns", "sns", "awslogs", "requestPayload"] {
         if let Some(record) = get(name).and_then(Value::as_object) {
             return document(record, options, depth + 1, verdict);
         }
@@ -169,13 +173,13 @@ fn envelope(
     }
     for name in ["data", "Data", "rawData"] {
         if let Some(encoded) = row::text(object.get(name)) {
-            let Ok(bytes) = STANDARD.decode(encoded.trim()) else {
-                verdict.rejected += 1;
-                return Some(());
-            };
-            let text = String::from_utf8(bytes).ok()?;
-            return stream(&text, options, depth + 1, verdict);
+            return encoded_stream(&encoded, options, depth, verdict);
         }
+    }
+    if get("isBase64Encoded").is_some_and(|encoded| encoded == true)
+        && let Some(encoded) = row::text(object.get("body"))
+    {
+        return encoded_stream(&encoded, options, depth, verdict);
     }
     for name in ["body", "Body", "Message", "message"] {
         if let Some(value) = get(name) {
@@ -203,6 +207,20 @@ fn payload(
         }
         _ => None,
     }
+}
+
+fn encoded_stream(
+    encoded: &str,
+    options: &DecodeOptions,
+    depth: usize,
+    verdict: &mut Verdict,
+) -> Option<()> {
+    let Ok(bytes) = STANDARD.decode(encoded.trim()) else {
+        verdict.rejected += 1;
+        return Some(());
+    };
+    let text = String::from_utf8(bytes).ok()?;
+    stream(&text, options, depth + 1, verdict)
 }
 
 fn stream(text: &str, options: &DecodeOptions, depth: usize, verdict: &mut Verdict) -> Option<()> {

@@ -41,7 +41,9 @@ pub(crate) fn read<'a>(
     let Some(name) = type_name(&mut reader.clone())? else {
         return Ok(Pinpoint::Other);
     };
-    if !name.starts_with('_') {
+    // Applications give their own events any name they like, but never send them without saying who
+    // they are; Pinpoint's own names begin with an underscore.
+    if !name.starts_with('_') && !has_application(&mut reader.clone())? {
         return Ok(Pinpoint::Other);
     }
     if name == "_test.event_stream" {
@@ -85,6 +87,18 @@ fn type_name<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>> {
     Ok(None)
 }
 
+fn has_application(reader: &mut Reader<'_>) -> Result<bool> {
+    reader.enter_object()?;
+    let mut first = true;
+    while let Some(key) = reader.key(&mut first)? {
+        if key == "application" && reader.peek()? == b'{' {
+            return Ok(true);
+        }
+        reader.skip()?;
+    }
+    Ok(false)
+}
+
 fn kind_of(name: &str) -> (EventType, Option<Channel>) {
     let email = Some(Channel::Email);
     let sms = Some(Channel::Sms);
@@ -99,16 +113,19 @@ fn kind_of(name: &str) -> (EventType, Option<Channel>) {
         "_email.unsubscribe" => (EventType::Subscription, email),
         "_email.rejected" => (EventType::Reject, email),
         "_email.rendering_failure" => (EventType::RenderingFailure, email),
-        "_SMS.BUFFERED" => (EventType::Send, sms),
-        "_SMS.SUCCESS" => (EventType::Delivery, sms),
-        "_SMS.FAILURE" => (EventType::Bounce, sms),
-        "_SMS.OPTOUT" => (EventType::Subscription, sms),
+        // In lower case in archives of 2017.
+        "_SMS.BUFFERED" | "_sms.send" => (EventType::Send, sms),
+        "_SMS.SUCCESS" | "_sms.success" => (EventType::Delivery, sms),
+        "_SMS.FAILURE" | "_sms.fail" => (EventType::Bounce, sms),
+        "_SMS.OPTOUT" | "_sms.optout" => (EventType::Subscription, sms),
         "_campaign.opened_notification" => (EventType::Open, push),
         "_campaign.received_foreground" | "_campaign.received_background" => {
             (EventType::Delivery, push)
         }
         other if other.starts_with("_email.") => (EventType::Unknown, email),
-        other if other.starts_with("_SMS.") => (EventType::Unknown, sms),
+        other if other.starts_with("_SMS.") || other.starts_with("_sms.") => {
+            (EventType::Unknown, sms)
+        }
         // A campaign's or journey's send is the decision to send; the message has its own event.
         _ => (EventType::Unknown, None),
     }
@@ -133,7 +150,8 @@ fn read_top<'a>(
             }
             "event_timestamp" => happened = read_time(reader)?,
             "arrival_timestamp" => arrived = read_time(reader)?,
-            "awsAccountId" => event.read_text(reader, Col::AccountId, &[], key)?,
+            // The second spelling is that of SMS events in archives of 2017.
+            "awsAccountId" | "account_id" => event.read_text(reader, Col::AccountId, &[], key)?,
             "application" if reader.peek()? == b'{' => {
                 read_one(reader, event, "app_id", Col::ApplicationId, &["application"])?;
             }

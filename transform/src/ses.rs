@@ -192,6 +192,7 @@ fn section_named(name: &str) -> Option<&'static str> {
 }
 
 const MAIL: Path = &["mail"];
+const COMMON_HEADERS: Path = &["mail", "commonHeaders"];
 
 fn read_mail<'a>(reader: &mut Reader<'a>, event: &mut Event<'a>) -> Result<()> {
     reader.enter_object()?;
@@ -235,11 +236,29 @@ fn read_common_headers<'a>(reader: &mut Reader<'a>, event: &mut Event<'a>) -> Re
             if let Field::Text(subject) = reader.field()? {
                 event.texts.set(Col::Subject, subject);
             }
+        } else if key == "from" && event.texts.get(Col::Sender).is_none() {
+            event.from_header = first_text(reader)?;
         } else {
             reader.skip()?;
         }
     }
     Ok(())
+}
+
+/// A text, or the first element of a list if that is one.
+fn first_text<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>> {
+    let mut field = reader.clone();
+    let whole = reader.skip()?;
+    if whole.starts_with('[') {
+        field.enter_array()?;
+        if !field.element(&mut true)? {
+            return Ok(None);
+        }
+    }
+    match field.field()? {
+        Field::Text(text) => Ok(Some(text)),
+        Field::Null | Field::Nested(_) => Ok(None),
+    }
 }
 
 /// Where the fields of an event's own object stand.
@@ -351,6 +370,13 @@ static CONFIGURATION_SET: LazyLock<[String; 1]> =
 fn finish<'a>(event: &mut Event<'a>, options: &DecodeOptions) {
     if matches!(event.kind, EventType::Send | EventType::Reject | EventType::RenderingFailure) {
         event.time = event.sent_time;
+    }
+    if event.texts.get(Col::Sender).is_none()
+        && let Some(from) = event.from_header.take()
+    {
+        event.texts.set(Col::Sender, from);
+        event.sender_path = COMMON_HEADERS;
+        event.sender_key = "from";
     }
     read_source_arn(event);
     if event.texts.get(Col::Region).is_none()

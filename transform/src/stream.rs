@@ -9,9 +9,10 @@ use std::borrow::Cow;
 
 use crate::batch::Batches;
 use crate::decode::{Counts, DecodeOptions, Place, Reject, Shape};
+use crate::envelope::MAX_ENVELOPES;
 use crate::event::{Event, Lists};
 use crate::json::JsonError;
-use crate::json::reader::{Reader, container_end};
+use crate::json::reader::{RawString, Reader, container_end};
 use crate::rows::{Provenance, RowWriter};
 
 /// How many times its own length a source may be looked through for the ends and beginnings of bad
@@ -172,7 +173,7 @@ impl<'d> Reading<'d> {
                         return pos;
                     }
                     let mut own = if depth > 0 { *site } else { self.site_at(text, pos, site) };
-                    self.read_other(&text[pos..end], &mut own);
+                    self.read_other(&text[pos..end], &mut own, depth);
                     self.hand_back(own, site);
                     pos = end;
                 }
@@ -265,12 +266,62 @@ impl<'d> Reading<'d> {
     }
 
     /// Takes a stretch in that is not an object.
-    fn read_other(&mut self, stretch: &str, site: &mut Site<'_>) {
+    fn read_other(&mut self, stretch: &str, site: &mut Site<'_>, depth: usize) {
         if crate::ses::is_set_up_notice(stretch) {
             self.ignore(site);
             return;
         }
-        self.reject(site, stretch.trim_end().as_bytes(), "not a JSON object".into());
+        let stretch = stretch.trim_end();
+        let taken = match stretch.as_bytes().first() {
+            Some(b'"') => self.read_quoted(stretch, site, depth),
+            Some(b'[') => self.read_list(stretch, site, depth),
+            _ => false,
+        };
+        if !taken {
+            self.reject(site, stretch.as_bytes(), "not a JSON object".into());
+        }
+    }
+
+    /// Reads documents that were written into a JSON text; `false` if it is anything else.
+    fn read_quoted(&mut self, stretch: &str, site: &mut Site<'_>, depth: usize) -> bool {
+        let mut reader = Reader::new(stretch);
+        let Ok(text) = reader.string().and_then(RawString::decode) else { return false };
+        let is_document = text.trim_start().starts_with(['{', '[']);
+        if !is_document || reader.position() != stretch.len() || depth >= MAX_ENVELOPES {
+            return false;
+        }
+        let mut own = *site;
+        own.raw = own.raw.or(Some(stretch.as_bytes()));
+        self.read_payload(&text, &mut own, depth + 1);
+        site.ordinal = own.ordinal;
+        true
+    }
+
+    /// Reads the elements of an array inside an array; `false` if there is none to be read.
+    fn read_list(&mut self, stretch: &str, site: &mut Site<'_>, depth: usize) -> bool {
+        // What only nests is one document, of which nobody can tell what it was meant to be.
+        let nesting = stretch.bytes().filter(|byte| !byte.is_ascii_whitespace());
+        if nesting.take_while(|byte| *byte == b'[').count() + depth > MAX_ENVELOPES {
+            return false;
+        }
+        let Ok(elements) = elements_of(stretch) else { return false };
+        let holds = |first: &[u8]| first.starts_with(b"{") || first.starts_with(b"[");
+        if depth >= MAX_ENVELOPES || !elements.iter().any(|element| holds(element.as_bytes())) {
+            return false;
+        }
+        for element in elements {
+            let mut own = self.site_of(element, site);
+            if element.starts_with('{') {
+                let taken = self.read_document(&mut Reader::new(element), &mut own, depth + 1);
+                if let Err(error) = taken {
+                    self.reject(&mut own, element.as_bytes(), error.to_string().into());
+                }
+            } else {
+                self.read_other(element, &mut own, depth + 1);
+            }
+            self.hand_back(own, site);
+        }
+        true
     }
 
     /// Where a stretch that does not begin with an object ends.
@@ -389,8 +440,20 @@ fn write_place(site: &Site<'_>, out: &mut String) {
     }
 }
 
-/// Whether an array that goes on like this holds elements to be taken one by one. An array of
-/// arrays is nothing that any source writes.
+/// The elements of an array that is the whole text.
+fn elements_of(text: &str) -> crate::json::Result<Vec<&str>> {
+    let mut elements = Vec::new();
+    let mut reader = Reader::new(text);
+    reader.enter_array()?;
+    let mut first = true;
+    while reader.element(&mut first)? {
+        elements.push(reader.skip()?);
+    }
+    Ok(elements)
+}
+
+/// Whether an array that goes on like this holds elements to be taken one by one. Of an array of
+/// arrays the whole has to be seen first: a long row of brackets is none.
 fn opens_elements(rest: &[u8]) -> bool {
     rest.get(blanks(rest)) != Some(&b'[')
 }

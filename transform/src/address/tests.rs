@@ -29,6 +29,7 @@ fn every_spelling_of_one_mailbox_gives_one_address() {
         "\u{feff}john@example.com\u{200b}",
         "john@example.com.",
         "john@example.com..",
+        "'john@example.com'",
         "John Doe <john@example.com>",
         "\"Doe, John\" <john@example.com>",
         "\"Doe \\\"J\\\" <work>\" <john@example.com>",

@@ -22,7 +22,7 @@ pub(super) fn address_spec(given: &str) -> Option<Spec<'_>> {
     let text = strip_type(given.trim_matches(is_space));
     let inside = bracketed(text).unwrap_or(text);
     let spec = strip_route(strip_type(strip_comments(inside)));
-    let word = first_with_at(spec);
+    let word = strip_apostrophes(first_with_at(spec));
     let at = last_at(word)?;
     let local = strip_comments(word[..at].trim_matches(is_space));
     let domain = strip_comments(word[at + 1..].trim_matches(is_space));
@@ -39,6 +39,12 @@ fn strip_type(text: &str) -> &str {
         }
     }
     text
+}
+
+/// Takes off the apostrophes that some mail clients put around an address: no domain can end in one.
+fn strip_apostrophes(word: &str) -> &str {
+    let inside = word.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    inside.unwrap_or(word)
 }
 
 /// Takes off the source route of RFC 5321 appendix C: `@relay.example,@other.example:user@example.com`.

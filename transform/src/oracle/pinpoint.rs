@@ -26,14 +26,14 @@ pub(super) fn rows(
         "_email.unsubscribe" => ("subscription", "email"),
         "_email.rejected" => ("reject", "email"),
         "_email.rendering_failure" => ("rendering_failure", "email"),
-        "_SMS.BUFFERED" => ("send", "sms"),
-        "_SMS.SUCCESS" => ("delivery", "sms"),
-        "_SMS.FAILURE" => ("bounce", "sms"),
-        "_SMS.OPTOUT" => ("subscription", "sms"),
+        "_SMS.BUFFERED" | "_sms.send" => ("send", "sms"),
+        "_SMS.SUCCESS" | "_sms.success" => ("delivery", "sms"),
+        "_SMS.FAILURE" | "_sms.fail" => ("bounce", "sms"),
+        "_SMS.OPTOUT" | "_sms.optout" => ("subscription", "sms"),
         "_campaign.opened_notification" => ("open", "push"),
         "_campaign.received_foreground" | "_campaign.received_background" => ("delivery", "push"),
         name if name.starts_with("_email.") => ("unknown", "email"),
-        name if name.starts_with("_SMS.") => ("unknown", "sms"),
+        name if name.starts_with("_SMS.") || name.starts_with("_sms.") => ("unknown", "sms"),
         _ => ("unknown", ""),
     };
     let mut facts = Facts {
@@ -48,7 +48,7 @@ pub(super) fn rows(
     for (key, value) in object {
         match (key.as_str(), value.as_object()) {
             ("event_type" | "event_timestamp" | "arrival_timestamp", _) => {}
-            ("awsAccountId", _) => facts.column("account_id", &[], key, value),
+            ("awsAccountId" | "account_id", _) => facts.column("account_id", &[], key, value),
             ("application", Some(object)) => {
                 one(&mut facts, "application", object, "app_id", "application_id");
             }

@@ -175,6 +175,13 @@ fn mail(facts: &mut Facts, mail: &Map<String, Value>) {
             _ => facts.keep(&["mail"], key, value),
         }
     }
+    if facts.sender.is_none()
+        && let Some(from) = mail.get("commonHeaders").and_then(|headers| headers.get("from"))
+    {
+        let first = from.as_array().map_or(Some(from), |list| list.first());
+        facts.sender = text(first);
+        facts.sender_path = vec!["mail", "commonHeaders", "from"];
+    }
 }
 
 fn section(

@@ -214,6 +214,33 @@ fn bottomless_nesting_is_one_reject_and_no_crash() {
 }
 
 #[test]
+fn what_a_command_line_prints_of_a_queue_is_read() {
+    // aws sqs receive-message --query 'Messages[].Body'
+    let (one, bad) = (bounce().to_string(), "{\"eventType\":\"Bounce\"}");
+    let printed = json!([one, bad, "a note"]).to_string();
+    let decoded = decode(&printed);
+    assert_eq!(decoded.counts.accepted, 1);
+    let kept: Vec<&[u8]> = decoded.rejects.iter().map(|reject| reject.raw.as_slice()).collect();
+    let quoted = [json!(bad).to_string(), json!("a note").to_string()];
+    assert_eq!(kept, [quoted[0].as_bytes(), quoted[1].as_bytes()]);
+    let places: Vec<usize> =
+        decoded.rejects.iter().map(|reject| reject.place.parse().unwrap()).collect();
+    assert_eq!(places, quoted.map(|text| printed.find(&text).unwrap()));
+    // The same once more as a text: one line of a file of JSON texts.
+    assert_eq!(decode(&json!(one).to_string()).counts.accepted, 1);
+}
+
+#[test]
+fn pages_of_pages_are_read_to_the_last_document() {
+    let good = bounce();
+    let pages = json!([[good], [[good, 7]], []]).to_string();
+    let decoded = decode(&pages);
+    assert_eq!(decoded.counts.accepted, 2);
+    let kept: Vec<&[u8]> = decoded.rejects.iter().map(|reject| reject.raw.as_slice()).collect();
+    assert_eq!(kept, [b"7".as_slice(), b"[]"]);
+}
+
+#[test]
 fn a_line_of_fifty_megabytes_hides_nothing() {
     let good = bounce().to_string();
     let mut text = format!("{good}\n").into_bytes();
