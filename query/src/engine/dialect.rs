@@ -7,12 +7,16 @@ use std::any::TypeId;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, Statement,
-    Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    Expr, JoinOperator, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr,
+    Statement, TableAlias, TableFactor, TableSampleKind, TableSampleUnit, Value, VisitMut,
+    VisitorMut, WildcardAdditionalOptions,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+
+use super::error::EngineError;
+use super::synonyms;
 
 /// The grammar.
 #[derive(Debug)]
@@ -218,27 +222,40 @@ impl Dialect for LakeDialect {
     }
 }
 
-/// Writes out what short forms leave unsaid: `FROM t` alone asks for all columns, and `ORDER BY ALL` for
-/// each of those selected, in their order.
-pub(super) fn complete(statement: &mut Statement) {
-    // The visitor never stops early.
-    let _ = statement.visit(&mut ShortForms);
+/// Writes out what short forms leave unsaid: `FROM t` alone asks for all columns, `ORDER BY ALL` for each
+/// of those selected, in their order, `ANTI JOIN` keeps rows of its left side, and a sample of a table is a
+/// question of its own. Foreign names of functions become those that are here.
+///
+/// # Errors
+/// What is read but not done.
+pub(super) fn complete(statement: &mut Statement) -> Result<(), EngineError> {
+    match statement.visit(&mut ShortForms) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
 }
 
 struct ShortForms;
 
 impl VisitorMut for ShortForms {
-    type Break = ();
+    type Break = EngineError;
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<EngineError> {
         if select.flavor == SelectFlavor::FromFirstNoSelect && select.projection.is_empty() {
             select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
             select.flavor = SelectFlavor::Standard;
         }
+        for join in select.from.iter_mut().flat_map(|table| &mut table.joins) {
+            match &join.join_operator {
+                JoinOperator::Anti(by) => join.join_operator = JoinOperator::LeftAnti(by.clone()),
+                JoinOperator::Semi(by) => join.join_operator = JoinOperator::LeftSemi(by.clone()),
+                _ => {}
+            }
+        }
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<EngineError> {
         let Some(order) = &mut query.order_by else { return ControlFlow::Continue(()) };
         if let (OrderByKind::All(options), SetExpr::Select(select)) = (&order.kind, &*query.body)
             && select.projection.iter().all(is_one_column)
@@ -253,8 +270,72 @@ impl VisitorMut for ShortForms {
         }
         ControlFlow::Continue(())
     }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<EngineError> {
+        match table {
+            TableFactor::Table { sample: Some(_), .. } => match sampled(table) {
+                Some(question) => {
+                    *table = question;
+                    ControlFlow::Continue(())
+                }
+                None => refuse(
+                    "of samples, only TABLESAMPLE (n PERCENT) and (n ROWS) of a table are done",
+                    "`WHERE random() < 0.01` keeps about one row in a hundred",
+                ),
+            },
+            TableFactor::Derived { sample: Some(_), .. } => refuse(
+                "samples of a subquery are not done",
+                "`WHERE random() < 0.01` keeps about one row in a hundred",
+            ),
+            TableFactor::Pivot { .. } => refuse(
+                "PIVOT is not done",
+                "one column for each value: `count(*) FILTER (WHERE event_type = 'bounce') AS bounces`",
+            ),
+            TableFactor::Unpivot { .. } => refuse(
+                "UNPIVOT is not done",
+                "one SELECT for each column, with UNION ALL between them",
+            ),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<EngineError> {
+        synonyms::rewrite(expr);
+        ControlFlow::Continue(())
+    }
+}
+
+fn refuse(message: &str, hint: &str) -> ControlFlow<EngineError> {
+    let (message, hint) = (message.to_owned(), Some(hint.to_owned()));
+    ControlFlow::Break(EngineError::Statement { message, hint })
 }
 
 fn is_one_column(item: &SelectItem) -> bool {
     matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+}
+
+/// `t TABLESAMPLE BERNOULLI (10)` as a question under the table's name. `None` if what is asked for has no
+/// such form: a seed, buckets, an offset.
+fn sampled(table: &TableFactor) -> Option<TableFactor> {
+    let TableFactor::Table { name, alias, sample: Some(sample), .. } = table else { return None };
+    let (TableSampleKind::BeforeTableAlias(sample) | TableSampleKind::AfterTableAlias(sample)) =
+        sample;
+    if sample.seed.is_some() || sample.bucket.is_some() || sample.offset.is_some() {
+        return None;
+    }
+    let quantity = sample.quantity.as_ref()?;
+    let choice = match quantity.unit {
+        Some(TableSampleUnit::Rows) => format!("ORDER BY random() LIMIT {}", quantity.value),
+        _ => format!("WHERE random() * 100 < {}", quantity.value),
+    };
+    let text = format!("SELECT * FROM {name} {choice}");
+    let subquery = Parser::new(&LakeDialect::new()).try_with_sql(&text).ok()?.parse_query().ok()?;
+    let own_name = name.0.last()?.as_ident()?.clone();
+    let alias = alias.clone().unwrap_or(TableAlias {
+        explicit: true,
+        name: own_name,
+        columns: Vec::new(),
+        at: None,
+    });
+    Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None })
 }

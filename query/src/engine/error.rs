@@ -4,6 +4,7 @@
 use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::error::Result as DataFusionResult;
 
+use super::synonyms;
 use crate::nearest::nearest;
 
 /// A statement that did not run to its end.
@@ -56,12 +57,14 @@ impl EngineError {
         if let Some(lake) = carried(error) {
             return lake;
         }
+        let root = error.find_root();
+        let message = sentence(root);
         let position = error
             .diagnostic()
             .and_then(|diagnostic| diagnostic.span)
             .map(|span| format!("line {}, column {}: ", span.start.line, span.start.column))
+            .filter(|position| !message.starts_with(position.as_str()))
             .unwrap_or_default();
-        let root = error.find_root();
         if let DataFusionError::SchemaError(schema, _) = root
             && let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref()
         {
@@ -70,7 +73,18 @@ impl EngineError {
                 hint: column_hint(field, valid_fields),
             };
         }
-        let message = sentence(root);
+        if let Some((name, near)) = missing_function(&message) {
+            let near = near.filter(|near| nearest(name, [*near]).is_some());
+            let hint = synonyms::remedy(name).map(ToOwned::to_owned);
+            return Self::Statement {
+                message: format!("{position}there is no function {name}"),
+                hint: hint.or_else(|| near.map(|near| format!("did you mean {near}?"))),
+            };
+        }
+        if message.ends_with("found: :") {
+            let hint = "fields of JSON are read like this: `extra->'bounce'->>'feedbackId'`";
+            return Self::Statement { message, hint: Some(hint.to_owned()) };
+        }
         if let Some(name) = missing_table(&message) {
             let hint = match nearest(&name, tables.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean {near}?"),
@@ -96,7 +110,23 @@ impl EngineError {
             }
             _ => None,
         };
-        Self::Run { message: sentence(root), hint }
+        let message = sentence(root);
+        if message.contains("OuterReferenceColumn") {
+            return Self::Statement {
+                message: "a table made of each row of another cannot be joined here".to_owned(),
+                hint: Some(
+                    "unnest in the list of columns: `SELECT unnest(map_keys(tags)) AS tag FROM events`"
+                        .to_owned(),
+                ),
+            };
+        }
+        if message.contains("non-UTF-8 data") {
+            return Self::Run {
+                message: "there are bytes among the values that are no text".to_owned(),
+                hint: Some("`from_utf8(raw)` shows them as \u{fffd}".to_owned()),
+            };
+        }
+        Self::Run { message, hint }
     }
 
     /// What to do about it, if there is something to say.
@@ -188,6 +218,11 @@ fn sentence(error: &DataFusionError) -> String {
         Some((rest, position)) => (rest, Some(position)),
         None => (rest, None),
     };
+    // What cannot be planned is shown as the planner sees it, thousands of characters of its insides.
+    let rest = match rest.find("Span(").and_then(|_| rest.find(['{', '('])) {
+        Some(insides) => rest[..insides].trim_end(),
+        None => rest,
+    };
     let mut message = rest.trim().trim_end_matches('.').replace("\\\"", "\"");
     if let Some((line, column)) = position.and_then(|position| position.split_once(", Column: ")) {
         message = format!("line {line}, column {column}: {}", lower_first(&message));
@@ -201,6 +236,13 @@ fn lower_first(text: &str) -> String {
         Some(first) => first.to_lowercase().chain(characters).collect(),
         None => String::new(),
     }
+}
+
+/// The names in "Invalid function 'NAME'.\nDid you mean 'NEAR'?".
+fn missing_function(message: &str) -> Option<(&str, Option<&str>)> {
+    let (name, rest) = message.strip_prefix("Invalid function '")?.split_once('\'')?;
+    let near = rest.split_once("Did you mean '").and_then(|(_, near)| near.split_once('\''));
+    Some((name, near.map(|(near, _)| near)))
 }
 
 /// The name in "table 'hearback.lake.NAME' not found".

@@ -1,5 +1,6 @@
-//! SQL functions beyond DataFusion's own: JSON access to `extra`, and two of ours.
+//! SQL functions beyond DataFusion's own: JSON access to `extra`, and some of ours.
 //!
+//! `from_utf8(raw)` reads bytes as text, bytes that are none as U+FFFD, as in Athena;
 //! `has_feedback_loop(mailbox_provider)` tells whether complaints from there can arrive at all;
 //! `message_tags(tags, extra, campaign)` gives tags and Pinpoint's attributes as one map of texts, the
 //! shape that Pinpoint-era SQL expects.
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::{MapBuilder, MapFieldNames, StringBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, MapArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, MapArray, StringArray};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Fields};
 use datafusion::common::exec_err;
@@ -21,11 +22,15 @@ use datafusion::logical_expr::{
 use hearback_transform::provider::has_feedback_loop;
 use serde_json::Value;
 
+use super::duration::DatePart;
+
 /// Adds the functions to a session.
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
     datafusion_functions_json::register_all(state)?;
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(HasFeedbackLoop::new())))?;
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(MessageTags::new())))?;
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(FromUtf8::new())))?;
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(DatePart::new())))?;
     Ok(())
 }
 
@@ -58,6 +63,38 @@ impl ScalarUDFImpl for HasFeedbackLoop {
         let providers = cast(&providers, &DataType::Utf8)?;
         let answers = providers.as_string::<i32>().iter().map(|name| name.map(has_feedback_loop));
         Ok(ColumnarValue::Array(Arc::new(answers.collect::<BooleanArray>())))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct FromUtf8 {
+    signature: Signature,
+}
+
+impl FromUtf8 {
+    fn new() -> Self {
+        let bytes = vec![DataType::Binary, DataType::LargeBinary, DataType::BinaryView];
+        Self { signature: Signature::uniform(1, bytes, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for FromUtf8 {
+    fn name(&self) -> &'static str {
+        "from_utf8"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let bytes = cast(&one_array(&args)?, &DataType::Binary)?;
+        let texts = bytes.as_binary::<i32>().iter().map(|row| row.map(String::from_utf8_lossy));
+        Ok(ColumnarValue::Array(Arc::new(texts.collect::<StringArray>())))
     }
 }
 

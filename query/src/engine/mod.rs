@@ -5,11 +5,14 @@
 
 mod bounds;
 mod catalog;
+mod chance;
 mod dialect;
+mod duration;
 mod error;
 mod functions;
 mod session;
 mod streams;
+mod synonyms;
 mod table;
 mod views;
 

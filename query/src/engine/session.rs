@@ -12,6 +12,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::Optimizer;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParserBuilder, Statement as ParsedStatement};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
@@ -20,6 +21,7 @@ use hearback_ingest::lake::{Lake, LakeError};
 use url::Url;
 
 use super::catalog::{BASE_TABLES, LakeCatalog, LakeSchema, STORE_URL, Snapshots};
+use super::chance::ChanceStays;
 use super::dialect::{self, LakeDialect};
 use super::error::EngineError;
 use super::functions;
@@ -127,10 +129,13 @@ impl Engine {
         // Each table says for itself (`LakeTable::reads_much_beside`).
         options.execution.parquet.pushdown_filters = false;
         options.execution.time_zone = Some("+00:00".to_owned());
+        let mut rules = Optimizer::new().rules;
+        rules.insert(0, Arc::new(ChanceStays));
         let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
+            .with_optimizer_rules(rules)
             .build();
         functions::register(&mut state).map_err(|error| EngineError::running(&error))?;
         let context = SessionContext::new_with_state(state);
@@ -204,7 +209,7 @@ fn one_question(sql: &str) -> Result<ParsedStatement, EngineError> {
         return Err(EngineError::Refused { message, hint: None });
     };
     if let ParsedStatement::Statement(statement) = &mut statement {
-        dialect::complete(statement);
+        dialect::complete(statement)?;
     }
     let reads = match &statement {
         ParsedStatement::Explain(_) => true,

@@ -6,6 +6,8 @@ mod messages;
 mod pruning;
 mod refusal;
 mod reports;
+mod synonyms;
+mod times;
 
 use std::sync::Arc;
 

@@ -28,8 +28,8 @@ enum Shape {
     Text(StringArray),
     TextView(StringViewArray),
     Boolean(BooleanArray),
-    /// Nanoseconds per unit of a timestamp, and the instants in that unit.
-    Timestamp(i64, Vec<i64>),
+    /// Nanoseconds per unit of a timestamp, what follows it (`Z`, if it is an instant), and the instants.
+    Timestamp(i64, &'static str, Vec<i64>),
     Date(Vec<i32>),
     /// Whole numbers, which JSON takes as they are.
     Integer,
@@ -57,7 +57,10 @@ impl Cells {
                 return Self::new(&simpler(array)?);
             }
             DataType::Boolean => Shape::Boolean(array.as_boolean().clone()),
-            DataType::Timestamp(unit, _) => timestamps(array, *unit),
+            DataType::Timestamp(unit, None) => timestamps(array, *unit, ""),
+            DataType::Timestamp(unit, Some(zone)) if is_utc(zone) => timestamps(array, *unit, "Z"),
+            // In another zone that the question asked for: Arrow writes `2026-11-23T14:51:48+09:00`.
+            DataType::Timestamp(..) => Shape::Other,
             DataType::Date32 => Shape::Date(array.as_primitive::<Date32Type>().values().to_vec()),
             DataType::Float64 => {
                 Shape::Float(array.as_primitive::<Float64Type>().values().to_vec())
@@ -197,7 +200,7 @@ impl Cells {
     /// Appends a cell that is not NULL and has no quotes or brackets of its own.
     fn spell(&self, row: usize, out: &mut String) {
         match &self.shape {
-            Shape::Timestamp(scale, instants) => instant(instants[row], *scale, out),
+            Shape::Timestamp(scale, end, instants) => instant(instants[row], *scale, end, out),
             Shape::Date(days) => date(days[row], out),
             Shape::Integer => integer(&self.array, row, out),
             Shape::Decimal(scale) => {
@@ -237,24 +240,26 @@ fn span(offsets: &[i32], row: usize) -> std::ops::Range<usize> {
     at(row)..at(row + 1)
 }
 
-fn timestamps(array: &ArrayRef, unit: TimeUnit) -> Shape {
-    match unit {
-        TimeUnit::Second => Shape::Timestamp(
-            1_000_000_000,
-            array.as_primitive::<TimestampSecondType>().values().to_vec(),
-        ),
-        TimeUnit::Millisecond => Shape::Timestamp(
-            1_000_000,
-            array.as_primitive::<TimestampMillisecondType>().values().to_vec(),
-        ),
-        TimeUnit::Microsecond => Shape::Timestamp(
-            1_000,
-            array.as_primitive::<TimestampMicrosecondType>().values().to_vec(),
-        ),
-        TimeUnit::Nanosecond => {
-            Shape::Timestamp(1, array.as_primitive::<TimestampNanosecondType>().values().to_vec())
+fn is_utc(zone: &str) -> bool {
+    matches!(zone, "+00:00" | "Z") || zone.eq_ignore_ascii_case("utc")
+}
+
+fn timestamps(array: &ArrayRef, unit: TimeUnit, end: &'static str) -> Shape {
+    let (scale, instants) = match unit {
+        TimeUnit::Second => {
+            (1_000_000_000, array.as_primitive::<TimestampSecondType>().values().to_vec())
         }
-    }
+        TimeUnit::Millisecond => {
+            (1_000_000, array.as_primitive::<TimestampMillisecondType>().values().to_vec())
+        }
+        TimeUnit::Microsecond => {
+            (1_000, array.as_primitive::<TimestampMicrosecondType>().values().to_vec())
+        }
+        TimeUnit::Nanosecond => {
+            (1, array.as_primitive::<TimestampNanosecondType>().values().to_vec())
+        }
+    };
+    Shape::Timestamp(scale, end, instants)
 }
 
 fn integer(array: &ArrayRef, row: usize, out: &mut String) {
@@ -294,7 +299,8 @@ fn decimal(value: i128, scale: i8, out: &mut String) {
 }
 
 /// An instant as `2026-11-23T05:51:48.000001Z`, with as many fraction digits as it needs (0, 3, 6 or 9).
-fn instant(value: i64, scale: i64, out: &mut String) {
+/// A time in no zone, as on a wall's clock, has nothing at its end.
+fn instant(value: i64, scale: i64, end: &str, out: &mut String) {
     let nanoseconds = i128::from(value) * i128::from(scale);
     let Ok(instant) = Timestamp::from_nanosecond(nanoseconds) else {
         // Beyond the years that have a name; the number itself is better than nothing.
@@ -319,7 +325,7 @@ fn instant(value: i64, scale: i64, out: &mut String) {
         _ if fraction % 1_000 == 0 => write!(out, ".{:06}", fraction / 1_000),
         _ => write!(out, ".{fraction:09}"),
     };
-    out.push('Z');
+    out.push_str(end);
 }
 
 fn date(days: i32, out: &mut String) {
