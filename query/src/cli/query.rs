@@ -28,7 +28,7 @@ pub(super) struct QueryArgs {
     /// The statement
     #[arg(conflicts_with = "file")]
     sql: Option<String>,
-    /// Read the statement from a file
+    /// Read the statement from a file, `-` for standard input
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Form of the result
@@ -42,6 +42,7 @@ pub(super) struct QueryArgs {
 pub(super) async fn run(session: &Session, args: QueryArgs) -> Result<(), CliError> {
     let sql = match (args.sql, &args.file) {
         (Some(sql), _) => sql,
+        (None, Some(path)) if path.as_os_str() == "-" => read_standard_input()?,
         (None, Some(path)) => read_file(path)?,
         (None, None) if std::io::stdin().is_terminal() => {
             return shell::run(session, args.format).await;

@@ -18,6 +18,11 @@ pub struct PeriodError {
 }
 
 impl Moment {
+    /// As people write it: nobody who says `7d` means a part of a second.
+    fn words(self) -> String {
+        self.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
     /// Reads RFC 3339, a date (its midnight in UTC), or a length of time before `now`.
     ///
     /// # Errors
@@ -69,9 +74,9 @@ impl Period {
     pub fn words(&self) -> String {
         match (self.since, self.until) {
             (None, None) => "all time".to_owned(),
-            (Some(since), None) => format!("since {}", since.0),
-            (None, Some(until)) => format!("until {}", until.0),
-            (Some(since), Some(until)) => format!("from {} until {}", since.0, until.0),
+            (Some(since), None) => format!("since {}", since.words()),
+            (None, Some(until)) => format!("until {}", until.words()),
+            (Some(since), Some(until)) => format!("from {} until {}", since.words(), until.words()),
         }
     }
 }
