@@ -27,7 +27,7 @@ use super::error::LakeError;
 use super::known_ids::{IdSet, PartitionKey};
 use super::log::{Add, Claim, Entry, Version};
 use super::positions::{LostRace, PositionDelta, Positions};
-use super::read_ids::visit_ids;
+use super::read_ids::{Visited, visit_ids};
 use super::snapshot::DataFile;
 use super::staging::{Rewritten, StagedFile, Staging, compared_partitions};
 
@@ -35,9 +35,13 @@ use super::staging::{Rewritten, StagedFile, Staging, compared_partitions};
 const LOST_RACES: u32 = 100;
 /// The store may fail this many times in a row, with growing pauses between: about 6 s in all.
 const FAILURES: u32 = 6;
+/// What is said of a file that the newest version names and that is not there.
+const MISSING_FILE: &str = "the table names it, but it is gone (a VACUUM with too short a retention?); put it back, or take it out of the table with FSCK REPAIR TABLE (DeltaTable.repair() in Python)";
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Committed files that are compared at once.
 const COMPARISONS: usize = 4;
+/// Staged files that are looked at at once.
+const LOOKS: usize = 16;
 
 /// What is moved on in the same version as the rows.
 pub(crate) enum Advance<'a> {
@@ -103,6 +107,7 @@ impl Staging {
         let mut lost = 0;
         let mut failures = 0;
         let mut tried: Option<Tried> = None;
+        let mut missing: Option<(u64, Path)> = None;
         loop {
             let current = self.log.refresh_with(&self.snapshot, &applications).await?;
             let Some(current_version) = current.version else {
@@ -118,8 +123,16 @@ impl Staging {
                 self.set_snapshot(current);
                 return Ok(self.settle(tried.version, tried.transaction, advance).await);
             }
+            current.check_writable()?;
             self.set_snapshot(current);
-            self.drop_copies(&mut compared).await?;
+            if let Some((_, path)) = missing.take_if(|(version, _)| *version == current_version) {
+                return Err(LakeError::damaged(path, MISSING_FILE));
+            }
+            if let Some(path) = self.drop_copies(&mut compared).await? {
+                // Another engine has moved or deleted its rows since, or the table is damaged.
+                missing = Some((current_version, path));
+                continue;
+            }
 
             let adds = self.adds(now_us);
             if adds.is_empty() && advance.is_none() {
@@ -135,6 +148,7 @@ impl Staging {
                 Some((stream, epoch)) => json!({"stream": stream, "epoch": epoch, "rows": rows}),
                 None => json!({"rows": rows}),
             };
+            self.look_for_staged().await?;
             let entry = Entry { attempt: &attempt, now_us, adds: &adds, transaction, note };
             let version = current_version + 1;
             match self.log.commit(version, &entry).await? {
@@ -268,19 +282,55 @@ impl Staging {
             .collect()
     }
 
+    /// Looks whether everything that is staged is still there. No version names it yet, so that a
+    /// VACUUM of another engine takes it if it is told to take files that are a minute old.
+    async fn look_for_staged(&self) -> Result<(), LakeError> {
+        let mut looks = Vec::new();
+        for file in self.staged_files() {
+            looks.push(async move {
+                match self.log.store.head(&file.path).await {
+                    Ok(_) => Ok(()),
+                    Err(object_store::Error::NotFound { .. }) => Err(LakeError::Unavailable {
+                        action: format!("commit to {}", self.log.table.name),
+                        reason: format!(
+                            "{} was deleted before it was committed (a VACUUM with a retention of less than an hour?); what it held is to be read again",
+                            file.path
+                        ),
+                        source: None,
+                    }),
+                    Err(error) => {
+                        Err(LakeError::store(format!("look at {}", file.path), error))
+                    }
+                }
+            });
+        }
+        stream::iter(looks).buffer_unordered(LOOKS).try_collect::<()>().await
+    }
+
     /// Compares the staged rows with the files of the current snapshot that they have not been
-    /// compared with, and drops the copies.
-    async fn drop_copies(&mut self, compared: &mut HashSet<Path>) -> Result<(), LakeError> {
+    /// compared with, and drops the copies. Returns a file that is not there any more, if there is one;
+    /// then nothing was dropped.
+    async fn drop_copies(
+        &mut self,
+        compared: &mut HashSet<Path>,
+    ) -> Result<Option<Path>, LakeError> {
         let open = self.files_to_compare(compared);
         if open.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut comparisons = Vec::with_capacity(open.len());
         for (file, partitions) in &open {
             comparisons.push(self.copies_in(file, partitions));
         }
-        let copies: Vec<Vec<(PartitionKey, u128)>> =
+        let found: Vec<Result<Vec<(PartitionKey, u128)>, Path>> =
             stream::iter(comparisons).buffer_unordered(COMPARISONS).try_collect().await?;
+        let mut copies = Vec::with_capacity(found.len());
+        for found in found {
+            match found {
+                Ok(found) => copies.push(found),
+                Err(gone) => return Ok(Some(gone)),
+            }
+        }
         compared.extend(open.iter().map(|(file, _)| file.path.clone()));
 
         let mut gone: BTreeMap<PartitionKey, IdSet> = BTreeMap::new();
@@ -290,26 +340,28 @@ impl Staging {
         for (key, ids) in gone {
             self.drop_rows(key, &ids).await?;
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// The staged identities of some partitions that are in a committed file.
+    /// The staged identities of some partitions that are in a committed file; its path if it is gone.
     async fn copies_in(
         &self,
         file: &DataFile,
         partitions: &[PartitionKey],
-    ) -> Result<Vec<(PartitionKey, u128)>, LakeError> {
+    ) -> Result<Result<Vec<(PartitionKey, u128)>, Path>, LakeError> {
         let mut found = Vec::new();
-        visit_ids(&self.snapshot.store, file, self.id_column, |id| {
+        let visited = visit_ids(&self.snapshot.store, file, self.id_column, |id| {
             for key in partitions {
                 let staged = self.partitions.get(key);
                 if staged.is_some_and(|staged| staged.ids.contains(&id)) {
                     found.push((*key, id));
                 }
             }
-        })
-        .await?;
-        Ok(found)
+        });
+        match visited.await? {
+            Visited::All => Ok(Ok(found)),
+            Visited::Gone => Ok(Err(file.path.clone())),
+        }
     }
 
     fn files_to_compare(

@@ -48,6 +48,7 @@ impl LedgerWriter {
         let log = lake.log(table)?;
         let applications: Vec<&str> = fence.into_iter().collect();
         let snapshot = log.load(&applications).await?;
+        snapshot.check_writable()?;
         let fence =
             fence.map(|name| Fence { name: name.to_owned(), held: snapshot.transaction(name) });
         let memory = settings.dedupe_memory;

@@ -9,6 +9,7 @@
 //! `event_id` stands once in `events`; a reject stands once in `rejects`. How: `commit.rs`.
 
 mod commit;
+mod compatibility;
 mod encode;
 mod error;
 mod known_ids;

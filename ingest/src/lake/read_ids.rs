@@ -25,23 +25,61 @@ const BATCH_ROWS: usize = 32 * 1024;
 /// Bytes at the end of a file that are fetched first; most footers are within.
 const FOOTER_BYTES: usize = 64 * 1024;
 
-/// Calls `visit` with every identity in a file. Texts that are no identity (rows that another program
-/// wrote) cannot equal one and are passed over.
+/// Whether a file's identities were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Visited {
+    /// All of them.
+    All,
+    /// The file is not there; what was visited of it does not count.
+    Gone,
+}
+
+/// Calls `visit` with every identity in a file, whichever engine wrote it. Texts that are no identity
+/// (rows that another program wrote) cannot equal one and are passed over.
 pub(crate) async fn visit_ids(
     store: &Arc<dyn ObjectStore>,
     file: &DataFile,
     column: &str,
     mut visit: impl FnMut(u128),
-) -> Result<(), LakeError> {
+) -> Result<Visited, LakeError> {
+    match try_visit(store, file, column, &mut visit).await {
+        Ok(()) => Ok(Visited::All),
+        Err(Unread::Gone) => Ok(Visited::Gone),
+        Err(Unread::Failed(error)) => Err(error),
+    }
+}
+
+enum Unread {
+    Gone,
+    Failed(LakeError),
+}
+
+async fn try_visit(
+    store: &Arc<dyn ObjectStore>,
+    file: &DataFile,
+    column: &str,
+    visit: &mut impl FnMut(u128),
+) -> Result<(), Unread> {
+    let damaged = |error: String| Unread::Failed(LakeError::damaged(&file.path, error));
     let unreadable = |error: ParquetError| match error {
         ParquetError::External(source) => match source.downcast::<object_store::Error>() {
-            Ok(error) => LakeError::store(format!("read {}", file.path), *error),
-            Err(error) => LakeError::damaged(&file.path, error),
+            Ok(error) if matches!(*error, object_store::Error::NotFound { .. }) => Unread::Gone,
+            Ok(error) => Unread::Failed(LakeError::store(format!("read {}", file.path), *error)),
+            Err(error) => damaged(error.to_string()),
         },
-        error => LakeError::damaged(&file.path, error),
+        error => damaged(error.to_string()),
     };
     let reader = StoredFile { store: Arc::clone(store), path: file.path.clone(), size: file.size };
-    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(unreadable)?;
+    // Which kind of text an engine held in memory (views, dictionaries, 64-bit offsets) stands in the
+    // file beside the schema; the column itself is always the same.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, options);
+    let builder = builder.await.map_err(unreadable)?;
+    if builder.schema().field_with_name(column).is_err() {
+        // Columns that a file lacks are NULL in it (Delta protocol, "Add File").
+        return Ok(());
+    }
     let projection = ProjectionMask::columns(builder.parquet_schema(), [column]);
     let mut batches = builder
         .with_projection(projection)
@@ -51,9 +89,9 @@ pub(crate) async fn visit_ids(
     while let Some(batch) = batches.try_next().await.map_err(unreadable)? {
         let Some(ids) = batch.column_by_name(column).and_then(|ids| ids.as_string_opt::<i32>())
         else {
-            return Err(LakeError::damaged(&file.path, format!("it has no text column {column}")));
+            return Err(damaged(format!("its column {column} is no text")));
         };
-        visit_texts(ids, &mut visit);
+        visit_texts(ids, visit);
     }
     Ok(())
 }

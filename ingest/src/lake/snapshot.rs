@@ -13,12 +13,15 @@ use hearback_schemas::Table;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
+use super::compatibility::{Use, usable};
 use super::error::LakeError;
-use super::log::{Add, READER_VERSION, TableLog, Version, WRITER_VERSION};
+use super::log::{Add, TableLog, Version};
 use super::stats::{FileStats, parse_date};
 
 /// Versions of the log that are read at once.
 const READ_AHEAD: usize = 8;
+/// How often a log that changes under its reader is read from the beginning.
+const LOADS: u32 = 10;
 
 /// One data file of a table.
 #[derive(Clone, Debug)]
@@ -50,6 +53,8 @@ pub struct TableSnapshot {
     pub store: Arc<dyn ObjectStore>,
     /// Versions recorded by applications, as far as they were asked for or changed since.
     transactions: HashMap<String, i64>,
+    /// Why no rows may be added, if another engine has changed the table so.
+    read_only: Option<Arc<str>>,
 }
 
 impl TableSnapshot {
@@ -70,6 +75,16 @@ impl TableSnapshot {
         self.transactions.get(app_id).copied()
     }
 
+    /// Looks whether rows may be added.
+    pub(crate) fn check_writable(&self) -> Result<(), LakeError> {
+        match &self.read_only {
+            None => Ok(()),
+            Some(reason) => {
+                Err(LakeError::Unsupported { table: self.table.name, reason: reason.to_string() })
+            }
+        }
+    }
+
     fn absent(log: &TableLog) -> Self {
         Self {
             table: log.table,
@@ -77,6 +92,7 @@ impl TableSnapshot {
             files: Vec::new(),
             store: Arc::clone(&log.store),
             transactions: HashMap::new(),
+            read_only: None,
         }
     }
 }
@@ -84,16 +100,40 @@ impl TableSnapshot {
 impl TableLog {
     /// Loads the newest version, with the transactions of the given applications.
     pub(crate) async fn load(&self, applications: &[&str]) -> Result<TableSnapshot, LakeError> {
-        let (versions, checkpoint) = self.list_after(None).await?;
-        if versions.is_empty() && !checkpoint {
-            return Ok(TableSnapshot::absent(self));
+        let mut listed = self.list_after(None).await?;
+        let mut tries = 0;
+        loop {
+            if listed == (Vec::new(), false) {
+                return Ok(TableSnapshot::absent(self));
+            }
+            let error = match self.try_load(applications).await {
+                Ok(snapshot) => return Ok(snapshot),
+                Err(error @ LakeError::Unsupported { .. }) => return Err(error),
+                Err(error) => error,
+            };
+            // An engine that sums up the log deletes versions that are being read at that moment.
+            let newer = self.list_after(None).await?;
+            tries += 1;
+            if newer == listed || tries == LOADS {
+                return Err(error);
+            }
+            listed = newer;
         }
+    }
+
+    async fn try_load(&self, applications: &[&str]) -> Result<TableSnapshot, LakeError> {
         let action = || format!("read the log of {}", self.table.name);
         let log_store = self.delta_log_store();
         let state = EagerSnapshot::try_new(log_store.as_ref(), None)
             .await
             .map_err(|error| LakeError::delta(action(), error))?;
-        self.check_protocol(&state)?;
+        let read_only = match usable(self.table, &state) {
+            Use::Full => None,
+            Use::ReadOnly(reason) => Some(reason.into()),
+            Use::None(reason) => {
+                return Err(LakeError::Unsupported { table: self.table.name, reason });
+            }
+        };
 
         let mut files = Vec::new();
         for view in state.log_data().iter() {
@@ -127,6 +167,7 @@ impl TableLog {
             files,
             store: Arc::clone(&self.store),
             transactions,
+            read_only,
         })
     }
 
@@ -165,8 +206,8 @@ impl TableLog {
                 return self.load(applications).await;
             };
             self.apply(&mut snapshot, &entry)?;
+            snapshot.version = snapshot.version.map(|version| version + 1);
         }
-        snapshot.version = newer.last().copied();
         Ok(snapshot)
     }
 
@@ -180,6 +221,9 @@ impl TableLog {
         let mut gone = HashSet::new();
         for relative in &entry.removes {
             gone.insert(self.file_path(relative)?);
+        }
+        if !entry.adds.is_empty() && !entry.removes.is_empty() {
+            self.look_for_copies(snapshot, &gone);
         }
         let mut added = Vec::with_capacity(entry.adds.len());
         for add in &entry.adds {
@@ -196,6 +240,19 @@ impl TableLog {
             snapshot.transactions.insert(application.clone(), *version);
         }
         Ok(())
+    }
+
+    /// Two OPTIMIZEs of the Delta library for Rust and Python at once can both commit: the second moves
+    /// rows out of files that the first has emptied, and they are there twice. Its conflict check
+    /// passes over removals that change no data. Nothing of ours does that, so it can only be said.
+    fn look_for_copies(&self, snapshot: &TableSnapshot, removed: &HashSet<Path>) {
+        let present = snapshot.files.iter().filter(|file| removed.contains(&file.path)).count();
+        let Some(before) = snapshot.version.filter(|_| present < removed.len()) else { return };
+        tracing::warn!(
+            "{}: version {} moves rows out of files that were gone already, so these rows are there twice (two OPTIMIZEs of another engine at once): stop ingest, restore the table to version {before}, and read again what came since (ingest --rewind)",
+            self.table.name,
+            before + 1,
+        );
     }
 
     pub(crate) fn data_file(&self, add: &Add) -> Result<DataFile, LakeError> {
@@ -216,32 +273,6 @@ impl TableLog {
     fn partition_of(&self, values: &HashMap<String, Option<String>>) -> Option<i32> {
         let column = self.table.partition_columns.first()?;
         parse_date(values.get(*column)?.as_deref()?)
-    }
-
-    fn check_protocol(&self, state: &EagerSnapshot) -> Result<(), LakeError> {
-        let protocol = state.protocol();
-        let (reader, writer) = (protocol.min_reader_version(), protocol.min_writer_version());
-        if reader > READER_VERSION || writer > WRITER_VERSION {
-            return Err(LakeError::Unsupported {
-                table: self.table.name,
-                reason: format!(
-                    "the table was upgraded to Delta reader version {reader} and writer version {writer}; hearback uses {READER_VERSION} and {WRITER_VERSION}"
-                ),
-            });
-        }
-        let found = state.arrow_schema();
-        for column in self.table.columns {
-            if found.field_with_name(column.name).is_err() {
-                return Err(LakeError::Unsupported {
-                    table: self.table.name,
-                    reason: format!(
-                        "the table lacks the column {}: it was created by another version of hearback",
-                        column.name
-                    ),
-                });
-            }
-        }
-        Ok(())
     }
 }
 

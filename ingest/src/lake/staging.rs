@@ -21,7 +21,7 @@ use super::encode::FileEncoder;
 use super::error::LakeError;
 use super::known_ids::{IdSet, KnownIds, PartitionKey};
 use super::log::{Add, TableLog};
-use super::read_ids::visit_ids;
+use super::read_ids::{Visited, visit_ids};
 use super::settings::WriteSettings;
 use super::snapshot::{DataFile, TableSnapshot};
 use super::upload::UPLOADS;
@@ -106,12 +106,7 @@ pub(crate) struct Names {
 impl Names {
     pub(crate) fn new(run: Uuid, table: &Table) -> Self {
         let seed = xxh3_128(format!("{run}/{}", table.name).as_bytes());
-        Self::of(Uuid::from_u128(seed))
-    }
-
-    /// The names that follow from one name.
-    pub(super) fn of(run: Uuid) -> Self {
-        Self { run, next: 0 }
+        Self { run: Uuid::from_u128(seed), next: 0 }
     }
 
     pub(crate) fn next(&mut self) -> Uuid {
@@ -249,10 +244,15 @@ impl Staging {
                 }
                 let mut ids = IdSet::default();
                 ids.reserve(count.unwrap_or_default());
-                visit_ids(&self.snapshot.store, &file, self.id_column, |id| {
+                let visited = visit_ids(&self.snapshot.store, &file, self.id_column, |id| {
                     ids.insert(id);
-                })
-                .await?;
+                });
+                if visited.await? == Visited::Gone {
+                    // Another engine has moved or deleted its rows; the commit looks at the newest.
+                    let partition = self.partitions.entry(rows.partition).or_default();
+                    partition.deferred.insert(file.path.clone());
+                    continue;
+                }
                 self.known.add(key, [file.path.clone()], ids);
             }
         }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
-use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -18,13 +17,11 @@ use super::error::LakeError;
 use super::known_ids::{IdSet, PartitionKey};
 use super::log::Add;
 use super::read_ids::batch_ids;
-use super::staging::{Names, Rewritten, SMALL_FILE_ROWS, StagedFile, Staging};
+use super::staging::{Rewritten, SMALL_FILE_ROWS, StagedFile, Staging};
 use super::stats::format_date;
 
 /// Data files that are uploaded at once.
 pub(super) const UPLOADS: usize = 4;
-/// A name that is taken is replaced by another one, so often.
-const NAME_ATTEMPTS: u32 = 5;
 
 impl Staging {
     /// Encodes and uploads the few rows of one partition.
@@ -69,47 +66,48 @@ impl Staging {
         Ok(file)
     }
 
-    /// Writes a data file under a name that is not taken. A name can only be taken by the store's own
-    /// retry of this very request; the object is left to vacuum then, and another name is used.
+    /// Writes a data file. Its name is one that nobody else gives, so an object that is there already
+    /// was put by the store's own retry of this very request, whose answer was lost.
     async fn upload_as(
         &self,
         key: PartitionKey,
         encoded: EncodedFile,
         name: Uuid,
     ) -> Result<(PartitionKey, StagedFile), LakeError> {
-        let mut names = Names::of(name);
-        let mut name = name;
-        for _ in 0..NAME_ATTEMPTS {
-            let mut path = self.log.root.clone();
-            let mut relative = format!("part-{name}.parquet");
-            let mut partition_values = HashMap::new();
-            if let Some(column) = self.log.table.partition_columns.first() {
-                let date = key.and_then(format_date);
-                let date = date.ok_or_else(|| LakeError::invalid("rows without a valid date"))?;
-                let folder = format!("{column}={date}");
-                path = path.join(folder.as_str());
-                relative = format!("{folder}/{relative}");
-                partition_values.insert((*column).to_owned(), Some(date));
-            }
-            path = path.join(format!("part-{name}.parquet"));
-            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-            let bytes: Bytes = encoded.bytes.clone();
-            match self.log.store.put_opts(&path, bytes.into(), options).await {
-                Ok(_) => {
-                    let add = Add {
-                        path: relative,
-                        partition_values,
-                        size: encoded.bytes.len() as u64,
-                        modification_time: 0,
-                        stats: Some(encoded.stats.to_json(encoded.rows)),
-                    };
-                    return Ok((key, StagedFile { add, path, rows: encoded.rows }));
-                }
-                Err(object_store::Error::AlreadyExists { .. }) => name = names.next(),
-                Err(error) => return Err(LakeError::store(format!("write {path}"), error)),
-            }
+        let mut path = self.log.root.clone();
+        let mut relative = format!("part-{name}.parquet");
+        let mut partition_values = HashMap::new();
+        if let Some(column) = self.log.table.partition_columns.first() {
+            let date = key.and_then(format_date);
+            let date = date.ok_or_else(|| LakeError::invalid("rows without a valid date"))?;
+            let folder = format!("{column}={date}");
+            path = path.join(folder.as_str());
+            relative = format!("{folder}/{relative}");
+            partition_values.insert((*column).to_owned(), Some(date));
         }
-        Err(LakeError::damaged(&self.log.root, "new files find their names taken"))
+        path = path.join(format!("part-{name}.parquet"));
+        let size = encoded.bytes.len() as u64;
+        let action = || format!("write {path}");
+        let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+        match self.log.store.put_opts(&path, encoded.bytes.clone().into(), options).await {
+            Ok(_) => {}
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                let found = self.log.store.head(&path).await;
+                let found = found.map_err(|error| LakeError::store(action(), error))?;
+                if found.size != size {
+                    return Err(LakeError::damaged(&path, "another file has its name"));
+                }
+            }
+            Err(error) => return Err(LakeError::store(action(), error)),
+        }
+        let add = Add {
+            path: relative,
+            partition_values,
+            size,
+            modification_time: 0,
+            stats: Some(encoded.stats.to_json(encoded.rows)),
+        };
+        Ok((key, StagedFile { add, path, rows: encoded.rows }))
     }
 
     /// Writes a staged file anew without some of its rows.

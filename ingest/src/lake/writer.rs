@@ -292,6 +292,8 @@ impl Tables {
         let rejects_log = lake.log(&REJECTS)?;
         let events = events_log.load(&[stream]).await?;
         let rejects = rejects_log.load(&[]).await?;
+        events.check_writable()?;
+        rejects.check_writable()?;
         let epoch = events.transaction(stream);
         Ok(Self { events_log, events, rejects_log, rejects, epoch })
     }

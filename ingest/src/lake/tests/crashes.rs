@@ -71,6 +71,21 @@ async fn an_answer_that_is_lost_is_found_out_about_and_nothing_is_doubled() {
     }
 }
 
+/// A store that answered in this way five times in a row once ended a reader that was to run for months.
+#[tokio::test]
+async fn a_store_that_repeats_a_write_and_finds_its_own_object_does_no_harm() {
+    for nth in 1.. {
+        let store = Arc::new(InMemory::new());
+        let faulty = FaultyStore::new(&store, "", nth, Failure::Repeated);
+        run(&lake_in(Arc::clone(&faulty) as _)).await.expect("everything was written");
+        if !faulty.has_failed() {
+            assert!(nth > 8);
+            return;
+        }
+        assert_complete(&lake_in(store as _), &format!("{nth}")).await;
+    }
+}
+
 #[tokio::test]
 async fn a_commit_that_the_store_refuses_once_is_tried_again() {
     // Version 0 is the empty table, whose failure ends the run; 1 and 2 are the two commits.

@@ -11,7 +11,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use url::Url;
 
@@ -32,6 +32,10 @@ pub(crate) enum Failure {
     KilledAfter,
     /// The disk is full.
     Full,
+    /// The write takes effect; the store tries it again by itself and finds its own object.
+    Repeated,
+    /// The write takes effect, and somebody deletes the object at once.
+    Vacuumed,
 }
 
 /// Fails one write: the `nth` (from 1) whose path contains `path`.
@@ -116,6 +120,16 @@ impl ObjectStore for FaultyStore {
             Failure::AnswerLost => {
                 self.inner.put_opts(location, payload, options).await?;
                 Err(generic("the answer was lost"))
+            }
+            Failure::Repeated => {
+                self.inner.put_opts(location, payload, options).await?;
+                let path = location.to_string();
+                Err(object_store::Error::AlreadyExists { path, source: "it is there".into() })
+            }
+            Failure::Vacuumed => {
+                let result = self.inner.put_opts(location, payload, options).await?;
+                self.inner.delete(location).await?;
+                Ok(result)
             }
             Failure::Late => {
                 let (inner, location) = (Arc::clone(&self.inner), location.clone());
