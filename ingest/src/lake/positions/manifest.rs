@@ -2,18 +2,28 @@
 //!
 //! Invariant: a manifest is created only if it is not there yet, and never changes. Creating it claims
 //! its epoch; it counts once a commit of the table records that epoch.
+//!
+//! Growth: manifests older than the last hundred epochs are deleted, a hundred at a time, and with them
+//! the files of fingerprints that were replaced. So a stream has about two hundred manifests, however
+//! long it is read.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 
 use super::objects::Base;
 use super::shards::StreamState;
 use crate::aws::StoreLocation;
 use crate::lake::error::LakeError;
+
+/// Epochs whose manifests are kept. Only the newest counts; the others are for people.
+pub(super) const EPOCHS_KEPT: i64 = 100;
+/// Other objects that were replaced are kept for so long: a writer may be about to refer to them.
+const REPLACED_KEPT_MS: i64 = 86_400_000;
 
 /// The positions of one stream as of one epoch.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,6 +45,15 @@ pub(super) enum Recorded {
     Objects { base: Option<Base>, since: Vec<String> },
     /// Shards of a Kinesis stream.
     Shards(StreamState),
+}
+
+/// How the names of files of fingerprints end.
+pub(super) const FINGERPRINTS: &str = ".objects";
+
+/// The epoch whose manifest has this name.
+fn epoch_of(name: &str) -> Option<i64> {
+    let digits = name.strip_suffix(".json")?;
+    (digits.len() == 20).then(|| digits.parse().ok()).flatten()
 }
 
 /// The folder of the manifests of one stream.
@@ -114,6 +133,44 @@ impl Manifests {
                 Err(error) => return Err(LakeError::store(format!("write {path}"), error)),
             }
         }
+    }
+
+    /// After a commit, now and then deletes what no reader and no writer can need any more. `before` is
+    /// the epoch that the commit built upon, `base` the file of fingerprints in use. A failure leaves
+    /// objects behind and changes nothing else.
+    ///
+    /// A claim of an old epoch by a writer that stood still all the while never counts, whether its
+    /// manifest is there or not: the epoch that it builds upon is not the recorded one any more.
+    pub(super) async fn retire(&self, before: Option<i64>, epoch: i64, base: Option<&str>) {
+        let round = |epoch: i64| epoch.div_euclid(EPOCHS_KEPT);
+        if before.is_none_or(|before| round(before) == round(epoch)) {
+            return;
+        }
+        if let Err(error) = self.try_retire(epoch, base).await {
+            tracing::debug!(%error, folder = %self.folder, "old manifests stay behind");
+        }
+    }
+
+    async fn try_retire(&self, epoch: i64, base: Option<&str>) -> object_store::Result<()> {
+        let objects: Vec<ObjectMeta> = self.store.list(Some(&self.folder)).try_collect().await?;
+        let newest_ms = objects.iter().map(|object| object.last_modified.timestamp_millis()).max();
+        let replaced_ms = newest_ms.unwrap_or_default() - REPLACED_KEPT_MS;
+        let mut old = Vec::new();
+        for object in objects {
+            let Some(name) = object.location.filename() else { continue };
+            let is_old = match (epoch_of(name), name.strip_suffix(FINGERPRINTS)) {
+                (Some(found), _) => found < epoch - EPOCHS_KEPT,
+                (None, Some(_)) => {
+                    base != Some(name) && object.last_modified.timestamp_millis() < replaced_ms
+                }
+                (None, None) => false,
+            };
+            if is_old {
+                old.push(Ok(object.location));
+            }
+        }
+        self.store.delete_stream(stream::iter(old).boxed()).try_collect::<Vec<Path>>().await?;
+        Ok(())
     }
 
     pub(super) fn damaged(&self, epoch: i64, reason: impl ToString) -> LakeError {

@@ -119,7 +119,7 @@ impl Positions {
                 positions.committed(epoch, objects).await
             }
             (Self::Shards(positions), PositionDelta::Stream(delta)) => {
-                positions.committed(epoch, delta);
+                positions.committed(epoch, delta).await;
                 Ok(())
             }
             _ => Err(wrong_kind()),

@@ -9,7 +9,7 @@ use std::hash::BuildHasherDefault;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::manifest::{Manifest, Manifests, Recorded};
+use super::manifest::{FINGERPRINTS, Manifest, Manifests, Recorded};
 use crate::aws::StoreLocation;
 use crate::lake::error::LakeError;
 use crate::lake::known_ids::{IdHasher, IdSet};
@@ -181,6 +181,14 @@ impl ObjectPositions {
         objects: &[ObjectId],
     ) -> Result<(), LakeError> {
         self.claimed = None;
+        let before = self.epoch;
+        self.take_over(epoch, objects).await?;
+        let base = self.base.as_ref().map(|base| base.file.as_str());
+        self.manifests.retire(before, epoch, base).await;
+        Ok(())
+    }
+
+    async fn take_over(&mut self, epoch: i64, objects: &[ObjectId]) -> Result<(), LakeError> {
         if self.since_base.len() + objects.len() > OBJECTS_PER_MANIFEST {
             // The base was rewritten on the way; what the manifest says is simply read back.
             self.epoch = None;
@@ -205,7 +213,7 @@ impl ObjectPositions {
             bytes.extend_from_slice(&fingerprint.to_le_bytes());
         }
         let base = Base {
-            file: format!("{attempt}.objects"),
+            file: format!("{attempt}{FINGERPRINTS}"),
             count: all.len() as u64,
             checksum: format!("{:032x}", xxh3_128(&bytes)),
         };

@@ -132,7 +132,8 @@ pub struct ShardState {
     /// 1970-01-01T00:00:00Z.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_arrival_ms: Option<i64>,
-    /// Everything that arrived up to this time was read, in milliseconds since 1970-01-01T00:00:00Z.
+    /// Everything that arrived up to this time and was asked for was read, or was gone when reading
+    /// began, in milliseconds since 1970-01-01T00:00:00Z.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_through_ms: Option<i64>,
     /// How far behind the newest record reading was (`MillisBehindLatest`), in milliseconds.
@@ -373,10 +374,11 @@ impl ShardPositions {
         Ok(epoch)
     }
 
-    pub(crate) fn committed(&mut self, epoch: i64, delta: &StreamDelta) {
+    pub(crate) async fn committed(&mut self, epoch: i64, delta: &StreamDelta) {
         self.claimed = None;
         self.state.apply(delta);
-        self.epoch = Some(epoch);
+        let before = self.epoch.replace(epoch);
+        self.manifests.retire(before, epoch, None).await;
     }
 }
 

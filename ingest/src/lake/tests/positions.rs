@@ -47,6 +47,23 @@ async fn tens_of_thousands_of_objects_are_remembered_and_a_start_reads_two_of_ou
 }
 
 #[tokio::test]
+async fn manifests_do_not_pile_up() {
+    let store = Arc::new(InMemory::new());
+    let lake = lake_in(Arc::clone(&store) as _);
+    let mut first = writer(&lake).await;
+    let mut stale = writer(&lake).await;
+    for round in 0..450 {
+        first.commit(objects(&[&format!("{round}")]), NOW_US).await.expect("committed");
+    }
+    let count = all_paths(&store).await.iter().filter(|path| path.contains("_hearback")).count();
+    assert!((100..=201).contains(&count), "{count} manifests");
+    // One that stood still all the while goes on from where the others are.
+    stale.commit(objects(&["late"]), NOW_US).await.expect("committed");
+    let reader = writer(&lake).await;
+    assert!(reader.already_read(&object("0")) && reader.already_read(&object("late")));
+}
+
+#[tokio::test]
 async fn writers_that_read_different_objects_at_once_add_to_each_other() {
     let lake = lake_in(Arc::new(InMemory::new()));
     let mut first = writer(&lake).await;
