@@ -6,6 +6,7 @@
 mod binary;
 mod cache;
 mod fakecloud;
+mod kinesis;
 mod kpl;
 mod lambda;
 mod loopback;
@@ -17,6 +18,7 @@ mod stream;
 
 pub use binary::{Hearback, Outcome};
 pub use fakecloud::FakeCloud;
+pub use kinesis::KinesisStandIn;
 pub use kpl::{aggregate, hash_key};
 pub use lambda::{Invoked, LambdaFunction};
 pub use python::python;

@@ -63,7 +63,7 @@ pub struct Page {
     /// Records, in their order. None at all is normal.
     pub records: Vec<Record>,
     /// Where it goes on: for `GetRecords` the next iterator, for subscriptions the continuation
-    /// sequence number. None if the shard ends here.
+    /// sequence number (empty if there is none yet). None if the shard ends here.
     pub next: Option<String>,
     /// How far behind the newest record this page is, in milliseconds; 0 at the tip.
     pub behind_ms: Option<i64>,

@@ -6,31 +6,31 @@
 //! next session reads it again from the committed positions. So there is one way to recover, whatever
 //! failed.
 
+mod shards;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
-use hearback_transform::{DecodeOptions, Decoder, Reject};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::api::{ApiError, ApiErrorKind, Distribution, StreamDescription};
-use super::decode::{DecodedRecords, ShardRecords, decode_records, rejects_of, rows_of};
-use super::observer::{Retried, StreamEvent};
+use super::api::{ApiError, Distribution, StreamDescription};
+use super::decode::{ShardRecords, rejects_of, rows_of};
+use super::observer::StreamEvent;
 use super::pace::Backoff;
-use super::reader::{Behind, FromShard, ShardPage, ShardReader, Shared};
+use super::reader::{Behind, FromShard, ShardPage, Shared};
 use super::request::{DecodeOn, StreamRequest};
-use super::safekeeping::{KeepError, Safekeeping};
 use super::shard_tree::ShardTree;
+use super::work::{Batch, Decoders, Job, Keeper, Work};
 use crate::cancel::CancelFlag;
 use crate::lake::{
-    Gap, GapReason, LakeError, LakeWriter, PositionDelta, Provenance, ReadFrom, ShardMove,
-    ShardPosition, ShardState, StreamDelta, StreamIdentity,
+    Gap, LakeError, LakeWriter, PositionDelta, Provenance, ReadFrom, ShardMove, ShardPosition,
+    ShardState, StreamDelta,
 };
 use crate::pipeline::{IngestSummary, Uncommitted};
 
@@ -38,22 +38,14 @@ use crate::pipeline::{IngestSummary, Uncommitted};
 pub(super) const PAGES_WAITING: usize = 64;
 /// How long pages wait for more, so that small ones are decoded together.
 const GATHER: Duration = Duration::from_millis(500);
-/// Shards change only when one ends, and then they are listed at once; this is for the rest.
-const LIST_EVERY: Duration = Duration::from_secs(300);
-/// Between two listings while an ended shard's children are not listed yet.
-const LIST_AGAIN: Duration = Duration::from_secs(3);
-/// How often children are looked for before a reader that wants to end gives up on them.
-const LISTINGS_FOR_CHILDREN: u32 = 5;
 /// The end of a shard is committed soon, because its children wait for it.
 const FLUSH_AT_END: Duration = Duration::from_millis(200);
 /// Positions of a stream on which nothing happens are committed so often: they say up to when
-/// everything was read, and retention is never below a day.
-const IDLE_COMMIT: Duration = Duration::from_secs(3600);
+/// everything was read, which is what alarms look at.
+const IDLE_COMMIT: Duration = Duration::from_secs(300);
 /// How long lake and safekeeping may go on after a stop was asked for. The contract allows ten seconds
 /// for all.
 const WORK_AFTER_STOP: Duration = Duration::from_secs(7);
-/// Before a shard that Kinesis could not find is asked for again.
-const ASK_AGAIN: Duration = Duration::from_secs(3);
 
 /// How a session ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +61,8 @@ pub(super) enum Broken {
     Lake(LakeError),
     /// Kinesis refuses.
     Source(ApiError),
+    /// What was asked for makes no sense on this stream.
+    Usage(String),
     /// The stream is another one now.
     Recreated,
     /// A reader failed in a way nobody foresaw.
@@ -80,50 +74,6 @@ impl From<LakeError> for Broken {
         Self::Lake(error)
     }
 }
-
-/// Decoders that are used again, and renewed so that their idea of the time is not too old.
-pub(super) struct Decoders {
-    options: DecodeOptions,
-    source_name: String,
-    idle: Mutex<Vec<Decoder>>,
-    made_at_us: Mutex<i64>,
-}
-
-impl Decoders {
-    /// A decoder judges event times by the time at which it was made.
-    const RENEW_AFTER_US: i64 = 60_000_000;
-
-    pub(super) fn new(options: DecodeOptions, source_name: String) -> Self {
-        Self { options, source_name, idle: Mutex::default(), made_at_us: Mutex::new(i64::MIN) }
-    }
-
-    fn decode(&self, now_us: i64, shards: &[ShardRecords]) -> DecodedRecords {
-        let mut decoder = self.take(now_us);
-        let options = DecodeOptions { read_time_us: now_us, ..self.options.clone() };
-        let decoded = decode_records(&mut decoder, &options, &self.source_name, shards);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
-        decoded
-    }
-
-    fn take(&self, now_us: i64) -> Decoder {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut made_at = self.made_at_us.lock().unwrap_or_else(PoisonError::into_inner);
-        if now_us.saturating_sub(*made_at) >= Self::RENEW_AFTER_US {
-            idle.clear();
-            *made_at = now_us;
-        }
-        let options = DecodeOptions { read_time_us: *made_at, ..self.options.clone() };
-        idle.pop().unwrap_or_else(|| Decoder::new(options))
-    }
-}
-
-/// Pages on their way through decoding.
-struct Batch {
-    pages: Vec<ShardPage>,
-    decoded: DecodedRecords,
-}
-
-type Job = BoxFuture<'static, Result<Batch, Broken>>;
 
 /// What a session is made of.
 pub(super) struct Parts<'a> {
@@ -277,107 +227,6 @@ impl<'a> Session<'a> {
         self.commit().await
     }
 
-    /// Begins to read whatever may be read and is not.
-    fn start_readers(&mut self) {
-        if !self.is_tree_changed || !self.is_listed {
-            return;
-        }
-        self.is_tree_changed = false;
-        for (shard, from) in self.tree.readable() {
-            let shard: Arc<str> = shard.into();
-            let is_known = self.running.contains(&shard)
-                || self.ending.contains(&shard)
-                || self.at_tip.contains(&shard);
-            if is_known {
-                continue;
-            }
-            let moved = self.moved.get(&shard).or_else(|| self.tree.state(&shard));
-            let read_through_ms = match moved {
-                Some(state) => state.read_through_ms,
-                None => self.tree.inherited_read_through(&shard),
-            };
-            let from = match moved.map(|state| &state.position) {
-                Some(ShardPosition::From(from)) => from.clone(),
-                _ => from,
-            };
-            let delay = match self.delayed.remove(&shard) {
-                true => ASK_AGAIN,
-                false => Duration::ZERO,
-            };
-            let reader = ShardReader {
-                shared: Arc::clone(&self.parts.shared),
-                shard: Arc::clone(&shard),
-                from,
-                read_through_ms,
-                delay,
-            };
-            self.readers.spawn(reader.run());
-            self.running.insert(shard);
-        }
-    }
-
-    /// Whether everything that is on the stream was read and committed.
-    fn is_caught_up(&self) -> bool {
-        let waits_for_children =
-            self.tree.lacks_children() && self.listings_without_children < LISTINGS_FOR_CHILDREN;
-        self.running.is_empty()
-            && self.ending.is_empty()
-            && self.tree.open_count() == self.at_tip.len()
-            && !waits_for_children
-    }
-
-    /// Lists the shards, and looks whether the stream is still the same.
-    async fn list(&mut self) -> Result<(), Broken> {
-        let api = Arc::clone(&self.parts.shared.api);
-        let cancel = self.parts.request.cancel.clone();
-        let asked = async {
-            let stream = api.describe().await?;
-            Ok::<_, ApiError>((stream, api.list_shards().await?))
-        };
-        let answer = tokio::select! {
-            answer = asked => answer,
-            () = cancel.cancelled() => return Ok(()),
-        };
-        match answer {
-            Ok((stream, shards)) => {
-                self.check_identity(&stream.identity)?;
-                let retention_ms = i64::try_from(stream.retention.as_millis()).unwrap_or(i64::MAX);
-                self.parts.shared.retention_ms.store(retention_ms, Ordering::Relaxed);
-                self.tree.listed(&shards);
-                self.list_backoff.succeeded();
-                self.is_listed = true;
-                self.is_tree_changed = true;
-                self.list_at = Instant::now() + LIST_EVERY;
-                if self.tree.lacks_children() {
-                    self.listings_without_children += 1;
-                    self.list_at = Instant::now() + LIST_AGAIN;
-                } else {
-                    self.listings_without_children = 0;
-                }
-                Ok(())
-            }
-            Err(error) if error.kind.passes() => {
-                let pause = self.list_backoff.failed();
-                self.list_at = Instant::now() + pause;
-                self.parts.shared.observer.observe(&StreamEvent::Retry {
-                    what: Retried::Stream,
-                    failures: self.list_backoff.failures(),
-                    pause,
-                    reason: &error.to_string(),
-                });
-                Ok(())
-            }
-            Err(error) => Err(Broken::Source(error)),
-        }
-    }
-
-    fn check_identity(&self, found: &StreamIdentity) -> Result<(), Broken> {
-        match *found == self.parts.stream.identity {
-            true => Ok(()),
-            false => Err(Broken::Recreated),
-        }
-    }
-
     /// Takes what a reader hands on.
     async fn take(&mut self, message: FromShard) -> Result<(), Broken> {
         match message {
@@ -429,59 +278,6 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// A reader has stopped. A shard that is not found may be a shard that is gone, or a whole stream.
-    async fn take_failure(&mut self, shard: Arc<str>, error: ApiError) -> Result<(), Broken> {
-        self.running.remove(&shard);
-        self.is_tree_changed = true;
-        if error.kind != ApiErrorKind::NotFound {
-            return Err(Broken::Source(error));
-        }
-        let api = Arc::clone(&self.parts.shared.api);
-        let asked = async {
-            let stream = api.describe().await?;
-            Ok::<_, ApiError>((stream, api.list_shards().await?))
-        };
-        let cancel = self.parts.request.cancel.clone();
-        let answer = tokio::select! {
-            answer = asked => answer,
-            () = cancel.cancelled() => return Ok(()),
-        };
-        let shards = match answer {
-            Ok((stream, shards)) => {
-                self.check_identity(&stream.identity)?;
-                shards
-            }
-            Err(error) if error.kind.passes() => {
-                self.delayed.insert(shard);
-                return Ok(());
-            }
-            Err(error) => return Err(Broken::Source(error)),
-        };
-        if shards.iter().any(|listed| *listed.id == *shard) {
-            self.delayed.insert(shard);
-            return Ok(());
-        }
-        // What was read of it and is still on its way comes first.
-        self.decode_inbox().await?;
-        while let Some(batch) = self.jobs.next().await {
-            self.stage(batch?).await?;
-        }
-        let mut state = self.state_of(&shard);
-        let gap = Gap {
-            shard: shard.to_string(),
-            reason: GapReason::ShardGone,
-            after_ms: state.read_through_ms,
-            until_ms: None,
-            found_ms: self.parts.request.now_ms(),
-        };
-        state.position = ShardPosition::Ended;
-        self.moved.insert(Arc::clone(&shard), state);
-        self.ending.insert(shard);
-        self.take_gap(gap);
-        self.flush_within(FLUSH_AT_END);
-        Ok(())
-    }
-
     fn flush_within(&mut self, limit: Duration) {
         let at = Instant::now() + limit;
         self.flush_at = Some(self.flush_at.map_or(at, |earlier| earlier.min(at)));
@@ -523,31 +319,13 @@ impl<'a> Session<'a> {
                 records: std::mem::take(&mut page.records),
             });
         }
-        let kept = Kept {
+        let keeper = Keeper {
             safekeeping: self.parts.request.safekeeping.clone(),
             shared: Arc::clone(&self.parts.shared),
         };
-        let decoders = Arc::clone(&self.parts.decoders);
         let now_us = (self.parts.request.clock)();
-        let decode_on = self.parts.request.decode_on;
-        Box::pin(async move {
-            let shards = Arc::new(shards);
-            let decoding = async {
-                let shards = Arc::clone(&shards);
-                match decode_on {
-                    DecodeOn::CallingTask => Ok(decoders.decode(now_us, &shards)),
-                    DecodeOn::Threads(_) => {
-                        tokio::task::spawn_blocking(move || decoders.decode(now_us, &shards))
-                            .await
-                            .map_err(|error| Broken::Defect(error.to_string()))
-                    }
-                }
-            };
-            let decoded = decoding.await?;
-            kept.keep(&shards, &decoded).await;
-            kept.keep_rejects(&decoded).await;
-            Ok(Batch { pages, decoded })
-        })
+        let work = Work { pages, shards, keeper, now_us, decode_on: self.parts.request.decode_on };
+        work.job(Arc::clone(&self.parts.decoders))
     }
 
     /// Stages what was decoded, and moves the positions behind it.
@@ -683,51 +461,6 @@ impl<'a> Session<'a> {
             gaps: self.gaps.clone(),
             rewind: false,
         }
-    }
-}
-
-/// Offers records to safekeeping until they are taken.
-struct Kept {
-    safekeeping: Option<Arc<dyn Safekeeping>>,
-    shared: Arc<Shared>,
-}
-
-impl Kept {
-    async fn keep(&self, shards: &[ShardRecords], decoded: &DecodedRecords) {
-        let Some(safekeeping) = &self.safekeeping else { return };
-        for ShardRecords { shard, records, .. } in shards {
-            let of_shard = decoded.rejects.iter().filter(|(rejected, _)| rejected == shard);
-            let rejects: Vec<&Reject> = of_shard.flat_map(|(_, rejects)| rejects).collect();
-            let mut backoff = self.backoff();
-            while let Err(error) = safekeeping.keep(shard, records, &rejects).await {
-                self.wait(&mut backoff, &error).await;
-            }
-        }
-    }
-
-    async fn keep_rejects(&self, decoded: &DecodedRecords) {
-        let Some(safekeeping) = &self.safekeeping else { return };
-        for (shard, rejects) in &decoded.rejects {
-            let mut backoff = self.backoff();
-            while let Err(error) = safekeeping.rejected(shard, rejects).await {
-                self.wait(&mut backoff, &error).await;
-            }
-        }
-    }
-
-    fn backoff(&self) -> Backoff {
-        Backoff::new(Duration::from_millis(500), Duration::from_secs(30), &self.shared.jitter)
-    }
-
-    async fn wait(&self, backoff: &mut Backoff, error: &KeepError) {
-        let pause = backoff.failed();
-        self.shared.observer.observe(&StreamEvent::Retry {
-            what: Retried::Safekeeping,
-            failures: backoff.failures(),
-            pause,
-            reason: &error.to_string(),
-        });
-        tokio::time::sleep(pause).await;
     }
 }
 

@@ -366,9 +366,9 @@ impl Subscription for Events {
             };
             let children: Vec<Shard> =
                 event.child_shards.unwrap_or_default().iter().map(child).collect();
-            // At the end of a shard its children are named, and there is no continuation.
-            let next = Some(event.continuation_sequence_number)
-                .filter(|number| !number.is_empty() && children.is_empty());
+            // At the end of a shard its children are named. That there is no continuation says nothing:
+            // where Kinesis is emulated, a shard without a record has none either.
+            let next = children.is_empty().then_some(event.continuation_sequence_number);
             return Ok(Some(Page {
                 records: records(ACTION, event.records)?,
                 next,

@@ -10,7 +10,8 @@
 //! | file | responsible for |
 //! |---|---|
 //! | `run` | where to begin, standing by, waiting out a lake that fails: sessions one after the other |
-//! | `consume` | one session: what is read is decoded, staged, kept safe, committed with its positions |
+//! | `consume` | one session: what is read is decoded, kept safe, staged, committed with its positions |
+//! | `work` | decoding and keeping safe, beside the session |
 //! | `reader` | one shard: pace, backoff, iterators, subscriptions, gaps |
 //! | `shard_tree` | which shards may be read: children after their parents |
 //! | `start` | the positions to begin with or to go back to |
@@ -39,6 +40,7 @@ mod run;
 mod safekeeping;
 mod shard_tree;
 mod start;
+mod work;
 
 pub use api::{
     ApiError, ApiErrorKind, Distribution, KinesisApi, Page, Record, Shard, StreamDescription,

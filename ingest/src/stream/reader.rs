@@ -28,6 +28,11 @@ const LARGEST_PAGE: u64 = 10 << 20;
 const SMALLEST_PAGE: u64 = 64 << 10;
 /// The most that one event of a subscription holds.
 const LARGEST_EVENT: u64 = 2 << 20;
+/// What retention took within so little time is not told as a gap: clocks differ, and between the look at
+/// the clock and the first page some time passes.
+const GAP_TOLERANCE_MS: i64 = 60_000;
+/// Between two subscriptions to a shard (Kinesis allows one call a second for each consumer and shard).
+const SUBSCRIBE_EVERY: Duration = Duration::from_secs(1);
 /// One permit of the budget stands for so many bytes.
 const PERMIT_BYTES: u64 = 1024;
 
@@ -210,7 +215,8 @@ impl ShardReader {
                         Some(0) => (bytes * 2).clamp(SMALLEST_PAGE, LARGEST_PAGE),
                         _ => LARGEST_PAGE,
                     };
-                    if self.hand_on(page, room, bytes).await? != Behind::More {
+                    let stop_at_tip = self.shared.stop_at_tip;
+                    if self.hand_on(page, room, bytes, stop_at_tip).await? != Behind::More {
                         return Ok(());
                     }
                 }
@@ -235,7 +241,10 @@ impl ShardReader {
     async fn listen(&mut self, consumer_arn: &str) -> Result<(), Stop> {
         let mut pace = Pace::default();
         let mut backoff = Backoff::of_requests(&self.shared.jitter);
+        let mut next_at = Instant::now();
         loop {
+            tokio::time::sleep_until(next_at).await;
+            next_at = Instant::now() + SUBSCRIBE_EVERY;
             self.look_for_gap().await?;
             let subscribed = self.shared.api.subscribe(consumer_arn, &self.shard, &self.from).await;
             let mut subscription = match subscribed {
@@ -245,15 +254,25 @@ impl ShardReader {
                     continue;
                 }
             };
+            let mut is_empty = true;
             loop {
                 let room = self.shared.budget.reserve(LARGEST_EVENT).await;
                 match subscription.next().await {
+                    Ok(None) if is_empty => {
+                        drop(room);
+                        if self.ask_for_end().await? != Behind::More {
+                            return Ok(());
+                        }
+                        break;
+                    }
                     Ok(None) => break,
                     Ok(Some(page)) => {
                         backoff.succeeded();
+                        is_empty &= page.records.is_empty();
                         let bytes = payload_bytes(&page);
                         let continuation = page.next.clone();
-                        if self.hand_on(page, room, bytes).await? != Behind::More {
+                        let is_tip = page.behind_ms == Some(0);
+                        if self.hand_on(page, room, bytes, false).await? == Behind::End {
                             return Ok(());
                         }
                         // It tells of progress even where there are no records.
@@ -261,6 +280,12 @@ impl ShardReader {
                             continuation.as_deref().and_then(SequenceNumber::parse)
                         {
                             self.from = ReadFrom::After(number);
+                        }
+                        if is_tip
+                            && self.shared.stop_at_tip
+                            && self.ask_for_end().await? != Behind::More
+                        {
+                            return Ok(());
                         }
                     }
                     Err(error) => {
@@ -273,12 +298,34 @@ impl ShardReader {
         }
     }
 
+    /// A subscription that has nothing to bring may be one to a shard that has ended. Kinesis says so in
+    /// its last event; services that speak its protocol say it in the answer to `GetRecords` alone. What
+    /// cannot be asked is left to the next subscription.
+    async fn ask_for_end(&mut self) -> Result<Behind, Stop> {
+        let api = Arc::clone(&self.shared.api);
+        let room = self.shared.budget.reserve(LARGEST_PAGE).await;
+        let asked = async {
+            let iterator = api.shard_iterator(&self.shard, &self.from).await?;
+            api.get_records(&iterator, None).await
+        };
+        let stop_at_tip = self.shared.stop_at_tip;
+        match asked.await {
+            Ok(page) => {
+                let bytes = payload_bytes(&page);
+                Ok(self.hand_on(page, room, bytes, stop_at_tip).await?)
+            }
+            Err(error) if stop_at_tip && !error.kind.passes() => Err(Stop::Failed(error)),
+            Err(_) => Ok(Behind::More),
+        }
+    }
+
     /// Hands a page on, and moves the position behind it.
     async fn hand_on(
         &mut self,
         page: Page,
         room: Option<OwnedSemaphorePermit>,
         bytes: u64,
+        stop_at_tip: bool,
     ) -> Result<Behind, Gone> {
         let last_arrival_ms = page.records.iter().rev().find_map(|record| record.arrival_ms);
         self.shared.observer.observe(&StreamEvent::Page {
@@ -297,7 +344,7 @@ impl ShardReader {
         }
         let behind = match (&page.next, page.behind_ms) {
             (None, _) => Behind::End,
-            (Some(_), Some(0)) if self.shared.stop_at_tip => Behind::Tip,
+            (Some(_), Some(0)) if stop_at_tip => Behind::Tip,
             _ => Behind::More,
         };
         // An empty page holds no room while it waits.
@@ -331,7 +378,7 @@ impl ShardReader {
         let now_ms = self.shared.now_ms();
         let oldest_ms = now_ms - self.shared.retention_ms.load(Ordering::Relaxed);
         match self.read_through_ms {
-            Some(read_through_ms) if read_through_ms < oldest_ms => {
+            Some(read_through_ms) if read_through_ms < oldest_ms - GAP_TOLERANCE_MS => {
                 self.tell_gap(now_ms, oldest_ms).await
             }
             _ => Ok(()),

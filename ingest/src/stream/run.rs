@@ -13,13 +13,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::api::{ApiError, ApiErrorKind, KinesisApi, StreamDescription};
-use super::consume::{Broken, Decoders, Ended, PAGES_WAITING, Parts, Session};
+use super::consume::{Broken, Ended, PAGES_WAITING, Parts, Session};
 use super::observer::{Retried, StreamEvent, StreamObserver};
 use super::owner::{Owner, Waited};
 use super::pace::{Backoff, Jitter};
 use super::reader::{Budget, Shared};
 use super::request::{StreamError, StreamRequest};
 use super::start;
+use super::work::Decoders;
 use crate::lake::{LakeError, LakeWriter, PositionDelta, StreamDelta};
 use crate::pipeline::IngestSummary;
 
@@ -186,6 +187,7 @@ impl Run {
                     error.to_string()
                 }
                 Broken::Source(error) => return Err(self.refused(&source_name, error, has_begun)),
+                Broken::Usage(sentence) => return Err(Failure::Usage(sentence)),
                 Broken::Recreated => return Err(Failure::Recreated(source_name)),
                 Broken::Defect(reason) => {
                     tracing::error!(
@@ -290,10 +292,11 @@ impl Run {
             let shards = self.patiently(|| self.api.list_shards()).await?;
             let state = writer.stream_state().map(|(_, state)| state.clone()).unwrap_or_default();
             let steps = match self.request.rewind.clone() {
-                Some(rewind) if !is_new => start::rewind(&*self.api, &rewind, &shards, &state)
-                    .await
-                    .map_err(Broken::Source)?,
-                _ => start::first_positions(&self.request, &shards),
+                Some(rewind) if !is_new => {
+                    let oldest_ms = start::oldest_ms(self.request.now_ms(), stream);
+                    start::rewind(&*self.api, &rewind, &shards, &state, oldest_ms).await?
+                }
+                _ => start::first_positions(&self.request, stream, &shards),
             };
             let delta = StreamDelta {
                 stream: stream.identity.clone(),

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::api::{ApiError, ApiErrorKind, KinesisApi, Shard, StreamDescription};
+use super::consume::Broken;
 use super::request::{Rewind, StartAt, StreamRequest};
 use crate::lake::{ReadFrom, SequenceNumber, ShardMove, ShardState, StreamState};
 
@@ -42,6 +43,7 @@ pub(super) fn check(request: &StreamRequest, stream: &StreamDescription) -> Resu
 /// Positions of a stream that was never read.
 pub(super) fn first_positions(
     request: &StreamRequest,
+    stream: &StreamDescription,
     shards: &[Shard],
 ) -> BTreeMap<String, ShardMove> {
     // A rewind of a stream that was never read begins there.
@@ -54,24 +56,42 @@ pub(super) fn first_positions(
         StartAt::Latest => ReadFrom::Timestamp(request.now_ms()),
         StartAt::Timestamp(ms) => ReadFrom::Timestamp(ms),
     };
-    let unread = |shard: &Shard| ShardMove {
-        from: None,
-        to: Some(ShardState::unread(from.clone(), shard.parents.clone())),
-    };
+    let oldest_ms = oldest_ms(request.now_ms(), stream);
+    let unread =
+        |shard: &Shard| ShardMove { from: None, to: Some(unread(shard, from.clone(), oldest_ms)) };
     shards.iter().map(|shard| (shard.id.clone(), unread(shard))).collect()
 }
 
-/// Positions to go back to.
+/// The earliest that a record can have arrived which is on the stream now.
+pub(super) fn oldest_ms(now_ms: i64, stream: &StreamDescription) -> i64 {
+    let retention_ms = i64::try_from(stream.retention.as_millis()).unwrap_or(i64::MAX);
+    let created_ms = stream.identity.created_s.saturating_mul(1000);
+    created_ms.max(now_ms.saturating_sub(retention_ms)).min(now_ms)
+}
+
+/// A shard that is to be read from a place. Whoever comes back to it after the retention has to learn
+/// that something is missing, so what need not be read counts as read.
+fn unread(shard: &Shard, from: ReadFrom, oldest_ms: i64) -> ShardState {
+    let read_through_ms = match from {
+        ReadFrom::Timestamp(ms) => ms.max(oldest_ms),
+        ReadFrom::TrimHorizon | ReadFrom::At(_) | ReadFrom::After(_) => oldest_ms,
+    };
+    let state = ShardState::unread(from, shard.parents.clone());
+    ShardState { read_through_ms: Some(read_through_ms), ..state }
+}
+
+/// Positions to go back to; `oldest_ms` is the earliest that a record on the stream can have arrived.
 pub(super) async fn rewind(
     api: &dyn KinesisApi,
     rewind: &Rewind,
     shards: &[Shard],
     state: &StreamState,
-) -> Result<BTreeMap<String, ShardMove>, ApiError> {
+    oldest_ms: i64,
+) -> Result<BTreeMap<String, ShardMove>, Broken> {
     let step = |shard: &Shard, from: ReadFrom| {
         let known = state.shards.get(&shard.id);
         let records = known.map_or(0, |known| known.records);
-        let to = ShardState { records, ..ShardState::unread(from, shard.parents.clone()) };
+        let to = ShardState { records, ..unread(shard, from, oldest_ms) };
         ShardMove { from: known.map(|known| known.position.clone()), to: Some(to) }
     };
     let mut steps = BTreeMap::new();
@@ -82,12 +102,11 @@ pub(super) async fn rewind(
             }
         }
         Rewind::Sequence(sequence) => {
-            let Some(holder) = find(api, sequence, shards).await? else {
-                return Err(ApiError {
-                    kind: ApiErrorKind::Invalid,
-                    action: "rewind",
-                    reason: format!("no record on it has the sequence number {sequence}"),
-                });
+            let Some(holder) = find(api, sequence, shards).await.map_err(Broken::Source)? else {
+                return Err(Broken::Usage(format!(
+                    "{} cannot be rewound: no record on it has the sequence number {sequence}",
+                    state.stream.source_name()
+                )));
             };
             steps.insert(holder.id.clone(), step(holder, ReadFrom::At(sequence.clone())));
             for shard in descendants(&holder.id, shards) {

@@ -12,9 +12,10 @@ use crate::aws::{SENDING, assert_feedback_of_simulator};
 use crate::traffic::{Dice, ENVELOPES, events_as_such, ses_lines};
 
 /// How long a test waits for what has to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What any two rows may not share: the place they were read from and the event.
-const TWICE: &str = "SELECT source_shard, source_sequence, event_id, count(*) FROM events
+pub(crate) const TWICE: &str =
+    "SELECT source_shard, source_sequence, event_id, count(*) FROM events
     GROUP BY 1, 2, 3 HAVING count(*) > 1";
 
 /// A lake that is read into from this cloud, with commits often enough for a test.
@@ -36,7 +37,7 @@ fn caught_up(hearback: &Hearback, stream: &DataStream) -> serde_json::Value {
 }
 
 #[track_caller]
-fn assert_once(hearback: &Hearback) {
+pub(crate) fn assert_once(hearback: &Hearback) {
     assert_eq!(hearback.query(TWICE), Vec::<serde_json::Value>::new());
     let ids = "SELECT count(*) - count(DISTINCT event_id) FROM events";
     assert_eq!(hearback.number(ids), 0);
@@ -273,9 +274,60 @@ fn going_back_reads_again_and_adds_nothing() {
     assert_eq!(again["events"], 0, "{again}");
     assert_eq!(again["records"], first["records"], "{again}");
     assert_once(&hearback);
+
+    // To the record behind which a tenth of a shard is; the stream is the same by its other name.
+    let place = "SELECT source_sequence FROM events WHERE source_shard = 'shardId-000000000000'
+        GROUP BY 1 ORDER BY 1 DESC LIMIT 1 OFFSET 9";
+    let place = hearback.query(place)[0]["source_sequence"].as_str().expect("a text").to_owned();
+    let by_arn = format!("kinesis:{}", stream.arn());
+    let arguments =
+        ["ingest", &by_arn, "--until-caught-up", "--format", "json", "--rewind", &place];
+    let outcome = hearback.run(arguments);
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let again = outcome.json();
+    assert_eq!((&again["events"], &again["records"]), (&0.into(), &10.into()), "{again}");
+
+    let nowhere = ["ingest", &by_arn, "--until-caught-up", "--rewind", "4711"];
+    let outcome = hearback.run(nowhere);
+    assert_eq!(outcome.code, 2, "{outcome:?}");
+    assert!(outcome.stderr.contains("no record on it has the sequence number 4711"), "{outcome:?}");
+
     // And goes on from where it was.
     stream.put_texts(&ses_lines(&hearback, 10, 45));
     assert!(caught_up(&hearback, &stream)["events"].as_i64() > Some(0));
+}
+
+#[test]
+fn a_registered_consumer_reads_through_splits_and_merges() {
+    let cloud = FakeCloud::start();
+    let stream = cloud.create_stream("feedback", 2);
+    let hearback = lake(&cloud);
+    let events = ses_lines(&hearback, 300, 46);
+    let reference = Hearback::new();
+    reference.ingest(&[&reference.file("events.json", events.join("\n"))]);
+    let expected = reference.number("SELECT count(*) FROM events");
+    let reading = hearback.start(&["ingest", &stream.source(), "--fan-out", "hearback"]);
+    for (round, events) in events.chunks(events.len().div_ceil(4)).enumerate() {
+        stream.put_texts(events);
+        let open = stream.open_shards();
+        match round {
+            0 | 1 => stream.split(&open[round]),
+            2 => stream.merge(&open[0], &open[1]),
+            _ => {}
+        }
+    }
+    let rows = || hearback.number("SELECT count(*) FROM events");
+    assert!(eventually(|| hearback.exists() && rows() == expected), "{}", reading.said());
+    assert_eq!(reading.signal_and_wait("TERM", Duration::from_secs(10)), Some(0));
+    // And to its tip, with shards that have ended and shards that hold nothing.
+    let open = stream.open_shards();
+    stream.split(&open[0]);
+    stream.put_texts(&ses_lines(&hearback, 10, 47));
+    let arguments = ["--until-caught-up", "--fan-out", "hearback"];
+    let outcome = hearback.run(["ingest", &stream.source()].into_iter().chain(arguments));
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    assert_eq!(caught_up(&hearback, &stream)["records"], 0);
+    assert_once(&hearback);
 }
 
 #[test]
@@ -317,7 +369,8 @@ fn what_cannot_be_read_is_said_in_a_sentence() {
     }
 }
 
-fn eventually(holds: impl Fn() -> bool) -> bool {
+/// Whether it comes to hold while a test has patience.
+pub(crate) fn eventually(holds: impl Fn() -> bool) -> bool {
     let began = std::time::Instant::now();
     while began.elapsed() < PATIENCE {
         if holds() {

@@ -34,6 +34,8 @@ struct State {
     failures: VecDeque<ApiErrorKind>,
     identity: StreamIdentity,
     distribution: Distribution,
+    /// Whether subscriptions do not say that a shard has ended.
+    ends_silently: bool,
     requests: Vec<(String, tokio::time::Instant)>,
     iterators: Vec<ReadFrom>,
 }
@@ -67,6 +69,7 @@ impl MemoryStream {
                     created_s: 1_700_000_000,
                 },
                 distribution: Distribution::ByKey,
+                ends_silently: false,
                 requests: Vec::new(),
                 iterators: Vec::new(),
             })),
@@ -144,6 +147,11 @@ impl MemoryStream {
 
     pub(super) fn distribute_automatically(&self) {
         self.lock().distribution = Distribution::Automatic;
+    }
+
+    /// Lets subscriptions go on at the end of a shard as if it were the tip, as emulations of Kinesis do.
+    pub(super) fn end_subscriptions_silently(&self) {
+        self.lock().ends_silently = true;
     }
 
     /// Where each iterator began, in order.
@@ -290,7 +298,13 @@ impl Subscription for MemorySubscription {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
         let Some(next) = &self.next else { return Ok(None) };
-        let page = self.stream.read(next, usize::MAX)?;
+        let mut page = self.stream.read(next, usize::MAX)?;
+        if page.next.is_none() && self.stream.lock().ends_silently {
+            self.next = None;
+            page.next = Some(String::new());
+            page.children.clear();
+            return Ok(Some(page));
+        }
         self.next.clone_from(&page.next);
         // The number of the last record that can have been seen, records or not.
         let continuation = page.next.as_ref().map(|next| {

@@ -163,6 +163,48 @@ async fn records_that_retention_took_are_a_gap_that_is_told_and_recorded() {
     assert!(state.gaps[0].after_ms.is_some_and(|ms| ms >= NOW_MS && ms < late_ms));
 }
 
+/// A stream that was begun, and left alone before its first record was read.
+#[tokio::test(start_paused = true)]
+async fn records_that_retention_took_before_the_first_read_are_a_gap_as_well() {
+    let retention_ms = RETENTION.as_millis() as i64;
+    let hour_ago_ms = NOW_MS - 3_600_000;
+    let starts = [
+        (StartAt::Latest, NOW_MS),
+        (StartAt::Timestamp(hour_ago_ms), hour_ago_ms),
+        (StartAt::TrimHorizon, NOW_MS - retention_ms),
+    ];
+    for (start, after_ms) in starts {
+        let (lake, stream) = (lake(), MemoryStream::new(NOW_MS));
+        stream.fail(&[ApiErrorKind::Throttled; 20]);
+        let cancel = CancelFlag::new();
+        let first = StreamRequest {
+            start,
+            until_caught_up: false,
+            cancel: cancel.clone(),
+            ..request(&lake)
+        };
+        let stop = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            cancel.cancel();
+        };
+        let (ended, ()) = tokio::join!(run(first, &stream), stop);
+        ended.expect("a good end");
+        assert_eq!(state(&lake).await.gap_count, 0, "{start:?}");
+
+        let late_ms = NOW_MS + retention_ms + 7_200_000;
+        stream.set_now(late_ms);
+        stream.put("shard-0", &event(1));
+        let second = StreamRequest { clock: Arc::new(move || late_ms * 1000), ..request(&lake) };
+        run(second, &stream).await.expect("it catches up");
+        assert_holds(&lake, [1]).await;
+        let state = state(&lake).await;
+        assert_eq!(state.gap_count, 1, "{start:?}");
+        assert_eq!(state.gaps[0].until_ms, Some(late_ms - retention_ms), "{start:?}");
+        let after_ms = after_ms..after_ms + 1000;
+        assert!(after_ms.contains(&state.gaps[0].after_ms.expect("known")), "{state:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_shard_that_is_gone_before_it_was_read_is_a_gap_and_holds_up_nobody() {
     let (lake, stream) = (lake(), MemoryStream::new(NOW_MS));
@@ -244,6 +286,35 @@ async fn a_subscription_reads_the_same_as_polling_and_is_renewed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shard_that_ends_without_its_subscription_saying_so_is_found_out() {
+    for until_caught_up in [true, false] {
+        let (lake, stream) = (lake(), MemoryStream::new(NOW_MS));
+        stream.end_subscriptions_silently();
+        for number in 0..15 {
+            stream.put("shard-0", &event(number));
+        }
+        stream.split("shard-0", ["shard-1", "shard-2"]);
+        stream.put("shard-2", &event(15));
+        stream.split("shard-1", ["shard-3", "shard-4"]);
+        stream.put("shard-4", &event(16));
+        let cancel = CancelFlag::new();
+        let request = StreamRequest {
+            fan_out: Some("hearback".to_owned()),
+            until_caught_up,
+            cancel: cancel.clone(),
+            ..request(&lake)
+        };
+        let stop = async {
+            tokio::time::sleep(Duration::from_secs(120)).await;
+            cancel.cancel();
+        };
+        let (ended, ()) = tokio::join!(run(request, &stream), stop);
+        ended.expect("it catches up, or is stopped");
+        assert_holds(&lake, 0..17).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_kinesis_refuses_for_good_ends_the_run_with_what_was_committed() {
     for (kind, words) in [
         (ApiErrorKind::CredentialsExpired, "CredentialsExpired"),
@@ -303,7 +374,7 @@ async fn an_idle_stream_moves_its_position_in_time_for_retention() {
     let running = tokio::spawn(async move { run(request, &stream).await });
     tokio::time::sleep(Duration::from_secs(3 * 3600 + 60)).await;
     let read_through = state(&lake).await.shards["shard-0"].read_through_ms.expect("known");
-    assert!(read_through >= NOW_MS + 3 * 3_600_000 - 60_000, "{}", read_through - NOW_MS);
+    assert!(read_through >= NOW_MS + 3 * 3_600_000 - 300_000, "{}", read_through - NOW_MS);
     cancel.cancel();
     running.await.expect("it ends").expect("a good end");
 }
