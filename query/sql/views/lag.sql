@@ -3,7 +3,7 @@
 -- From the last committed positions alone; no stream is asked. behind_ms is what Kinesis said when the
 -- last page before that commit was read (MillisBehindLatest; 0 at the tip). unread_ms is an upper bound that goes
 -- on growing when nothing is read any more: the time since everything that had arrived was read. An idle stream's
--- position is committed once an hour.
+-- position is committed every five minutes.
 -- records_behind is 0 at the tip, else estimated from the rate between the last two commits, NULL when
 -- it cannot be. Streams that are read by Lambda have no positions here.
 SELECT

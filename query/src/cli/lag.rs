@@ -12,7 +12,7 @@ pub(super) const NAME: &str = "lag";
 /// What it answers.
 pub(super) const QUESTION: &str = "How far behind is reading?";
 /// What it counts.
-const DEFINITION: &str = "Unit: one shard of a stream, as of its last commit. behind is what Kinesis said then (0 at the tip); unread is the time since everything that had arrived was read, and grows when nothing is read any more (an idle stream is committed once an hour); records behind is estimated from the rate between the last two commits. Streams that are read by Lambda are not here: their event source mapping has their lag (IteratorAge).";
+const DEFINITION: &str = "Unit: one shard of a stream, as of its last commit. behind is what Kinesis said then (0 at the tip); unread is the time since everything that had arrived was read, and grows when nothing is read any more (an idle stream is committed every five minutes); records behind is estimated from the rate between the last two commits. Streams that are read by Lambda are not here: their event source mapping has their lag (IteratorAge).";
 /// The statement behind it, for the streams whose last commit lies in a period.
 pub(super) fn sql(period: &Period) -> String {
     let condition = period.condition("last_commit_time");
