@@ -113,7 +113,31 @@ fn without_parent_steps(path: &std::path::Path) -> PathBuf {
     resolved
 }
 
+/// Opens an `s3://bucket/prefix` with a configuration that was loaded elsewhere: another Region or role
+/// than the surroundings name.
+///
+/// # Errors
+///
+/// [`LocationError::Invalid`] if the text is no `s3://` location, [`LocationError::Unconfigured`] if the
+/// configuration names no Region.
+pub fn open_bucket(location: &str, config: &SdkConfig) -> Result<StoreLocation, LocationError> {
+    let url = Url::parse(location).map_err(|error| LocationError::Invalid {
+        location: location.to_owned(),
+        reason: error.to_string(),
+    })?;
+    open_s3_as(location, &url, config)
+}
+
 async fn open_s3(location: &str, url: &Url) -> Result<StoreLocation, LocationError> {
+    let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
+    open_s3_as(location, url, &config)
+}
+
+fn open_s3_as(
+    location: &str,
+    url: &Url,
+    config: &SdkConfig,
+) -> Result<StoreLocation, LocationError> {
     let invalid = |reason: String| LocationError::Invalid { location: location.to_owned(), reason };
     let bucket = url
         .host_str()
@@ -121,8 +145,7 @@ async fn open_s3(location: &str, url: &Url) -> Result<StoreLocation, LocationErr
         .ok_or_else(|| invalid("it names no bucket".to_owned()))?;
     let prefix = Path::from_url_path(url.path()).map_err(|error| invalid(error.to_string()))?;
 
-    let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
-    let endpoint = s3_endpoint(&config);
+    let endpoint = s3_endpoint(config);
     let region = match (config.region(), &endpoint) {
         (Some(region), _) => region.to_string(),
         // An endpoint of one's own usually takes any Region; us-east-1 is what they default to.

@@ -14,6 +14,7 @@ mod events;
 mod rejects;
 mod segment_ledger;
 mod suppression_ledger;
+mod suppression_list;
 mod table;
 mod vocabulary;
 
@@ -22,12 +23,13 @@ pub use events::{EVENTS, UNDATED_EVENT_DATE};
 pub use rejects::REJECTS;
 pub use segment_ledger::SEGMENT_LEDGER;
 pub use suppression_ledger::SUPPRESSION_LEDGER;
+pub use suppression_list::SUPPRESSION_LIST;
 pub use table::{Column, ColumnKind, Table};
 pub use vocabulary::{Actor, BounceClass, Channel, EventType, Source};
 
 /// Every table of the lake, in the order in which `hearback schema` shows them.
-pub const TABLES: [&Table; 5] =
-    [&EVENTS, &REJECTS, &SUPPRESSION_LEDGER, &SEGMENT_LEDGER, &ENDPOINT_IMPORTS];
+pub const TABLES: [&Table; 6] =
+    [&EVENTS, &REJECTS, &SUPPRESSION_LEDGER, &SUPPRESSION_LIST, &SEGMENT_LEDGER, &ENDPOINT_IMPORTS];
 
 /// Finds a table by name.
 #[must_use]

@@ -13,8 +13,10 @@ mod loopback;
 mod python;
 mod running;
 mod s3;
+pub mod ses_list;
 mod stand_in;
 mod stream;
+mod two_regions;
 
 pub use binary::{Hearback, Outcome};
 pub use fakecloud::FakeCloud;
@@ -26,3 +28,4 @@ pub use running::Running;
 pub use s3::S3Server;
 pub use stand_in::StandIn;
 pub use stream::{DataStream, Record};
+pub use two_regions::TwoRegions;

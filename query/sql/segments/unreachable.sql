@@ -3,8 +3,9 @@
 -- complained: reported a message as spam. unsubscribed: the newest subscription event leaves
 -- everything (unsubscribeAll, Pinpoint's unsubscribe, or no topic left opted in), or one of the
 -- segment's topics; or an endpoint imported from Pinpoint is opted out since then. invalid: a bounce said
--- that the mailbox does not exist or is closed, and nothing was delivered there since. suppressed: the service itself refused, because the address is on its list,
--- and nothing was delivered there since.
+-- that the mailbox does not exist or is closed, and nothing was delivered there since. suppressed: the
+-- service itself refused, because the address is on its list, and nothing was delivered there since; or it
+-- stands on a list that was read, or the policy of suppression pauses it.
 WITH signals AS (
     SELECT
         recipient,
@@ -87,8 +88,17 @@ judged AS (
         END AS reason
     FROM signals
     LEFT JOIN delivered ON delivered.recipient = signals.recipient
+),
+
+kept_out AS (
+    SELECT DISTINCT recipient
+    FROM suppressions
+    WHERE listed OR kind = 'pause'
 )
 
-SELECT recipient AS address, reason
+SELECT
+    coalesce(judged.recipient, kept_out.recipient) AS address,
+    coalesce(judged.reason, 'suppressed') AS reason
 FROM judged
-WHERE reason IS NOT NULL
+FULL OUTER JOIN kept_out ON judged.recipient = kept_out.recipient
+WHERE judged.reason IS NOT NULL OR kept_out.recipient IS NOT NULL

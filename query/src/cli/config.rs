@@ -76,13 +76,23 @@ pub(super) fn run(session: &Session, args: &ConfigArgs) -> Result<(), CliError> 
     }
 }
 
-/// Sizes in bytes and lengths of time in milliseconds, so that a program need not parse them.
+/// Sizes in bytes, lengths of time in milliseconds (null for never) and shares as fractions, so that a program need not parse them.
 fn value(setting: &Setting) -> Value {
     match setting {
         Setting::Text(text) => json!(text),
         Setting::Count(number) | Setting::Bytes(number) | Setting::Milliseconds(number) => {
             json!(number)
         }
+        Setting::Share(millionths) => json!(*millionths as f64 / 1e6),
+        Setting::Never => Value::Null,
         Setting::List(list) => json!(list),
+        Setting::Records(records) => records
+            .iter()
+            .map(|record| {
+                let fields =
+                    record.iter().map(|(name, setting)| ((*name).to_owned(), value(setting)));
+                Value::Object(fields.collect())
+            })
+            .collect(),
     }
 }

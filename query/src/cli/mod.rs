@@ -17,6 +17,7 @@ mod shell;
 mod simulate;
 mod story;
 mod stream;
+mod suppression;
 mod trace;
 
 use std::ffi::OsString;
@@ -79,6 +80,7 @@ enum Command {
     Query(query::QueryArgs),
     Report(report::ReportArgs),
     Trace(trace::TraceArgs),
+    Suppression(suppression::SuppressionArgs),
     Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
     Segments(segments::SegmentsArgs),
@@ -174,6 +176,7 @@ fn run(cli: Cli, name: &str, telemetry: Arc<Telemetry>) -> Result<(), CliError> 
             Command::Report(args) => report::run(&session, &args).await,
             Command::Trace(args) => trace::run(&session, &args).await,
             Command::Segments(args) => segments::run(&session, args).await,
+            Command::Suppression(args) => suppression::run(&session, args).await,
             Command::Simulate(_) | Command::Schema(_) | Command::Config(_) => Ok(()),
         }
     };

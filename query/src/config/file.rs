@@ -6,8 +6,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
-use super::keys::{self, KEYS, Kind};
-use super::value::{Setting, expectation, parse_bytes, parse_duration};
+use super::keys::{self, Field, KEYS, Kind};
+use super::value::{Record, Setting, expectation, parse_bytes, parse_duration, parse_share};
 use crate::activate::segments::{Segment, segments_in_config};
 use crate::nearest::closest;
 
@@ -74,6 +74,15 @@ impl Reading<'_> {
             return Err(self.unknown(key, line));
         };
         let kind = KEYS[index].kind;
+        if let Kind::Records(fields) = kind
+            && let Some(tables) = value.get_ref().as_array()
+        {
+            let mut records = Vec::new();
+            for table in tables {
+                records.push(self.record(key, fields, table)?);
+            }
+            return Ok(Found { index, setting: Setting::Records(records), line });
+        }
         match checked(kind, value.get_ref()) {
             Some(setting) => Ok(Found { index, setting, line }),
             None => Err(ConfigError::BadValue {
@@ -83,6 +92,51 @@ impl Reading<'_> {
                 expected: expectation(kind),
             }),
         }
+    }
+
+    /// One table of a list of tables.
+    fn record(
+        &self,
+        key: &str,
+        fields: &'static [Field],
+        table: &Spanned<DeValue<'_>>,
+    ) -> Result<Record, ConfigError> {
+        let bad = |offset: usize, key: &str, expected: String| ConfigError::BadValue {
+            path: self.path.to_owned(),
+            line: line_of(self.text, offset),
+            key: key.to_owned(),
+            expected,
+        };
+        let start = table.span().start;
+        let Some(given) = table.get_ref().as_table() else {
+            return Err(bad(start, key, expectation(Kind::Records(fields))));
+        };
+        let mut record = Record::new();
+        for (name, value) in given {
+            let name_start = name.span().start;
+            let Some(field) = fields.iter().find(|field| field.name == name.get_ref().as_ref())
+            else {
+                let names = fields.iter().map(|field| field.name);
+                return Err(ConfigError::UnknownKey {
+                    path: self.path.to_owned(),
+                    line: line_of(self.text, name_start),
+                    key: format!("{key}.{}", name.get_ref()),
+                    nearest: closest(name.get_ref(), names).unwrap_or(key).to_owned(),
+                });
+            };
+            let Some(setting) = checked(field.kind, value.get_ref()) else {
+                let inner = format!("{key}.{}", field.name);
+                return Err(bad(name_start, &inner, expectation(field.kind)));
+            };
+            record.push((field.name, setting));
+        }
+        for field in fields.iter().filter(|field| field.required) {
+            if !record.iter().any(|(name, _)| *name == field.name) {
+                let expected = format!("given in each table of `{key}`");
+                return Err(bad(start, &format!("{key}.{}", field.name), expected));
+            }
+        }
+        Ok(record)
     }
 
     fn unknown(&self, key: &str, line: usize) -> ConfigError {
@@ -117,6 +171,20 @@ fn checked(kind: Kind, value: &DeValue<'_>) -> Option<Setting> {
             let number = parse_duration(value.as_str()?)?;
             (number >= least).then_some(Setting::Milliseconds(number))
         }
+        Kind::Lifetime => match value.as_str()? {
+            "never" => Some(Setting::Never),
+            text => parse_duration(text).map(Setting::Milliseconds),
+        },
+        Kind::Share => {
+            let text = match value {
+                DeValue::Float(number) => number.as_str(),
+                DeValue::Integer(number) => number.as_str(),
+                _ => value.as_str()?,
+            };
+            parse_share(text).map(Setting::Share)
+        }
+        // Lists of tables are taken apart by `record`; anything else is none.
+        Kind::Records(_) => None,
         Kind::List => {
             let mut list = Vec::new();
             for item in value.as_array()? {

@@ -12,8 +12,11 @@ use std::path::{Path, PathBuf};
 
 use crate::activate::segments::Segment;
 pub use error::ConfigError;
-pub use keys::{KEYS, Key, Kind};
-pub use value::{Setting, format_bytes, format_duration, parse_bytes, parse_duration};
+pub use keys::{Field, KEYS, Key, Kind};
+pub use value::{
+    Record, Setting, format_bytes, format_duration, format_share, parse_bytes, parse_duration,
+    parse_share, text_of,
+};
 
 /// The file that is read when none is named and it is there.
 pub const DEFAULT_FILE: &str = "hearback.toml";
@@ -152,14 +155,34 @@ impl Config {
         }
     }
 
-    /// A setting that is a number of things, bytes or milliseconds.
+    /// A setting that is a number of things, bytes, milliseconds or millionths.
     #[must_use]
     pub fn number(&self, path: &str) -> u64 {
         match self.setting(path) {
-            Setting::Count(number) | Setting::Bytes(number) | Setting::Milliseconds(number) => {
-                *number
-            }
+            Setting::Count(number)
+            | Setting::Bytes(number)
+            | Setting::Milliseconds(number)
+            | Setting::Share(number) => *number,
             other => unreachable!("{path} is a number, not {other:?}: KEYS says so"),
+        }
+    }
+
+    /// A setting that is a length of time or never ends (`None`), in milliseconds.
+    #[must_use]
+    pub fn lifetime(&self, path: &str) -> Option<u64> {
+        match self.setting(path) {
+            Setting::Milliseconds(milliseconds) => Some(*milliseconds),
+            Setting::Never => None,
+            other => unreachable!("{path} is a lifetime, not {other:?}: KEYS says so"),
+        }
+    }
+
+    /// A setting that is a list of tables.
+    #[must_use]
+    pub fn records(&self, path: &str) -> &[Record] {
+        match self.setting(path) {
+            Setting::Records(records) => records,
+            other => unreachable!("{path} is a list of tables, not {other:?}: KEYS says so"),
         }
     }
 

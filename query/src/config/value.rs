@@ -15,8 +15,26 @@ pub enum Setting {
     Bytes(u64),
     /// A length of time in milliseconds.
     Milliseconds(u64),
+    /// A length of time without an end.
+    Never,
+    /// A share, in millionths.
+    Share(u64),
     /// A list of texts.
     List(Vec<String>),
+    /// A list of tables, each with the fields that were given.
+    Records(Vec<Record>),
+}
+
+/// One table of a list: names of fields and their values.
+pub type Record = Vec<(&'static str, Setting)>;
+
+/// The text of a field, if the table has it.
+#[must_use]
+pub fn text_of<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
+    record.iter().find_map(|(field, value)| match value {
+        Setting::Text(text) if *field == name => Some(text.as_str()),
+        _ => None,
+    })
 }
 
 impl Setting {
@@ -31,6 +49,21 @@ impl Setting {
             Self::List(list) => {
                 let items: Vec<String> = list.iter().map(|item| quoted(item)).collect();
                 format!("[{}]", items.join(", "))
+            }
+            Self::Never => quoted("never"),
+            Self::Share(millionths) => quoted(&format_share(*millionths)),
+            Self::Records(records) => {
+                let tables: Vec<String> = records
+                    .iter()
+                    .map(|record| {
+                        let fields: Vec<String> = record
+                            .iter()
+                            .map(|(name, value)| format!("{name} = {}", value.to_toml()))
+                            .collect();
+                        format!("{{ {} }}", fields.join(", "))
+                    })
+                    .collect();
+                format!("[{}]", tables.join(", "))
             }
         }
     }
@@ -70,7 +103,13 @@ pub(super) fn expectation(kind: Kind) -> String {
                 format_duration(least)
             )
         }
+        Kind::Lifetime => "a length of time such as \"180 days\", or \"never\"".to_owned(),
+        Kind::Share => "a share such as \"2%\", from 0% to 100%".to_owned(),
         Kind::List => "a list of texts such as [\"campaign\"]".to_owned(),
+        Kind::Records(fields) => {
+            let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+            format!("a list of tables with the fields {}", names.join(", "))
+        }
     }
 }
 
@@ -150,6 +189,27 @@ pub fn format_duration(milliseconds: u64) -> String {
         }
     }
     format!("{milliseconds}ms")
+}
+
+/// Reads a share as millionths: `2%`, `0.5 %`, or a fraction such as `0.02`.
+#[must_use]
+pub fn parse_share(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (number, whole) = match text.strip_suffix('%') {
+        Some(percent) => (percent.trim_end(), 10_000.0),
+        None => (text, 1_000_000.0),
+    };
+    let share: f64 = number.parse().ok()?;
+    let millionths = (share * whole).round();
+    // Within 0 to a million, so the conversion is exact.
+    (0.0..=1_000_000.0).contains(&millionths).then_some(millionths as u64)
+}
+
+/// Writes a share given in millionths as a percentage.
+#[must_use]
+pub fn format_share(millionths: u64) -> String {
+    let text = format!("{}.{:04}", millionths / 10_000, millionths % 10_000);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 fn number_and_unit(text: &str) -> Option<(u64, String)> {

@@ -14,7 +14,9 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use hearback_ingest::lake::{ColumnStats, Lake, LakeError, StatsValue, TableSnapshot};
-use hearback_schemas::{ENDPOINT_IMPORTS, EVENTS, REJECTS, SEGMENT_LEDGER, Table};
+use hearback_schemas::{
+    ENDPOINT_IMPORTS, EVENTS, REJECTS, SEGMENT_LEDGER, SUPPRESSION_LEDGER, SUPPRESSION_LIST, Table,
+};
 use tokio::sync::Mutex;
 
 use super::bounds::{Bounds, FileBounds};
@@ -24,7 +26,8 @@ use super::table::{LakeTable, ScanFile};
 use super::views::{DIALECT, VIEWS, view};
 
 /// Tables that statements can name.
-pub(super) const BASE_TABLES: [&Table; 4] = [&EVENTS, &REJECTS, &SEGMENT_LEDGER, &ENDPOINT_IMPORTS];
+pub(super) const BASE_TABLES: [&Table; 6] =
+    [&EVENTS, &REJECTS, &SUPPRESSION_LEDGER, &SUPPRESSION_LIST, &SEGMENT_LEDGER, &ENDPOINT_IMPORTS];
 
 /// What the view `lag` is made from. It is not listed: the view says the same and more.
 const STREAM_SHARDS: &str = "stream_shards";
@@ -62,7 +65,7 @@ impl Snapshots {
     }
 
     /// The table as it stands now.
-    async fn newest(&self, table: &'static Table) -> Result<TableSnapshot, LakeError> {
+    pub(super) async fn newest(&self, table: &'static Table) -> Result<TableSnapshot, LakeError> {
         let known = self.known.lock().await.get(table.name).cloned();
         let newest = match known {
             Some(known) => self.lake.refresh(&known).await?,

@@ -18,6 +18,7 @@ use datafusion::sql::parser::{DFParserBuilder, Statement as ParsedStatement};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::StreamExt;
 use hearback_ingest::lake::{Lake, LakeError};
+use hearback_schemas::Table;
 use url::Url;
 
 use super::catalog::{BASE_TABLES, LakeCatalog, LakeSchema, STORE_URL, Snapshots};
@@ -89,6 +90,19 @@ impl Engine {
             runtime.register_object_store(&url, Arc::clone(&lake.place().store));
         }
         Ok(Self { snapshots: Arc::new(Snapshots::new(lake)), runtime, settings })
+    }
+
+    /// The newest version of a table; None if it has not been created.
+    ///
+    /// # Errors
+    /// [`EngineError::Lake`] if it cannot be read.
+    pub async fn version(&self, table: &'static Table) -> Result<Option<u64>, EngineError> {
+        match self.snapshots.newest(table).await {
+            Ok(snapshot) => Ok(snapshot.version),
+            Err(source) => {
+                Err(EngineError::Lake { table: table.name.to_owned(), source: source.into() })
+            }
+        }
     }
 
     /// Plans one statement over the newest snapshot.

@@ -28,6 +28,7 @@ pub const VIEWS: &[View] = &[
     View { name: "recipients", sql: include_str!("../../sql/views/recipients.sql") },
     View { name: "lag", sql: include_str!("../../sql/views/lag.sql") },
     View { name: "endpoints", sql: include_str!("../../sql/views/endpoints.sql") },
+    View { name: "suppressions", sql: include_str!("../../sql/views/suppressions.sql") },
     View { name: "email_send", sql: include_str!("../../sql/views/email_send.sql") },
     View { name: "email_delivered", sql: include_str!("../../sql/views/email_delivered.sql") },
     View { name: "email_hardbounce", sql: include_str!("../../sql/views/email_hardbounce.sql") },

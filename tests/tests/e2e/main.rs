@@ -15,5 +15,6 @@ mod report;
 mod s3;
 mod segments;
 mod stream;
+mod suppression;
 mod traffic;
 mod watched;
