@@ -85,15 +85,17 @@ const fn byte_kinds() -> [u8; 256] {
 
 /// Where the `@` stands if the text is already in the spelling we want: nearly every address is.
 fn plain_at(bytes: &[u8]) -> Option<usize> {
-    let at = memchr::memchr(b'@', bytes)?;
-    let mut kinds = 0;
-    for byte in bytes {
-        kinds |= BYTE_KIND[usize::from(*byte)];
-    }
-    let only = kinds == AT && memchr::memchr(b'@', &bytes[at + 1..]).is_none();
     let last = *bytes.last()?;
     let complete = !matches!(last, b'.' | b'@' | b'\'');
-    (only && at > 0 && complete).then_some(at)
+    let mut at = None;
+    for (i, byte) in bytes.iter().enumerate() {
+        match BYTE_KIND[usize::from(*byte)] {
+            0 => {}
+            AT if at.is_none() => at = Some(i),
+            _ => return None,
+        }
+    }
+    at.filter(|at| *at > 0 && complete)
 }
 
 /// An address that only has capitals in it: the commonest spelling after the plain one.

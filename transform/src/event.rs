@@ -106,16 +106,21 @@ impl Col {
     ];
 }
 
-/// The texts that are the same in every row of an event.
+/// The texts that are the same in every row of an event. Nearly all of them are pieces of the document,
+/// so that those few that are not are kept apart: most events have nothing to give back.
 #[derive(Clone, Debug)]
 pub(crate) struct Texts<'a> {
-    values: [Cow<'a, str>; COLS],
-    set: u64,
+    /// The texts of the columns in `borrowed`.
+    pieces: [&'a str; COLS],
+    /// Columns whose texts are pieces of the document, as bits.
+    borrowed: u64,
+    /// The texts of the other columns that are filled in.
+    owned: Vec<(Col, String)>,
 }
 
 impl Default for Texts<'_> {
     fn default() -> Self {
-        Self { values: [const { Cow::Borrowed("") }; COLS], set: 0 }
+        Self { pieces: [""; COLS], borrowed: 0, owned: Vec::new() }
     }
 }
 
@@ -123,39 +128,57 @@ impl<'a> Texts<'a> {
     /// Fills a column in.
     #[inline]
     pub(crate) fn set(&mut self, col: Col, text: impl Into<Cow<'a, str>>) {
-        self.values[col as usize] = text.into();
-        self.set |= 1 << col as usize;
+        if !self.owned.is_empty() {
+            self.owned.retain(|(other, _)| *other != col);
+        }
+        match text.into() {
+            Cow::Borrowed(text) => {
+                self.pieces[col as usize] = text;
+                self.borrowed |= 1 << col as usize;
+            }
+            Cow::Owned(text) => {
+                self.borrowed &= !(1 << col as usize);
+                self.owned.push((col, text));
+            }
+        }
     }
 
     /// What a column holds.
     #[inline]
     pub(crate) fn get(&self, col: Col) -> Option<&str> {
-        (self.set >> col as usize & 1 == 1).then(|| self.values[col as usize].as_ref())
+        if let Some(text) = self.piece(col) {
+            return Some(text);
+        }
+        let (_, text) = self.owned.iter().find(|(other, _)| *other == col)?;
+        Some(text)
     }
 
-    /// What a column holds, as it is held.
-    pub(crate) fn held(&self, col: Col) -> Option<&Cow<'a, str>> {
-        (self.set >> col as usize & 1 == 1).then(|| &self.values[col as usize])
+    /// What a column holds, if it is a piece of the document.
+    #[inline]
+    pub(crate) fn piece(&self, col: Col) -> Option<&'a str> {
+        (self.borrowed >> col as usize & 1 == 1).then(|| self.pieces[col as usize])
     }
 
     /// What a column holds, and leaves it empty.
     pub(crate) fn take(&mut self, col: Col) -> Option<Cow<'a, str>> {
-        if self.set >> col as usize & 1 == 0 {
-            return None;
+        if let Some(text) = self.piece(col) {
+            self.borrowed &= !(1 << col as usize);
+            return Some(Cow::Borrowed(text));
         }
-        self.set &= !(1 << col as usize);
-        Some(std::mem::take(&mut self.values[col as usize]))
+        let at = self.owned.iter().position(|(other, _)| *other == col)?;
+        Some(Cow::Owned(self.owned.swap_remove(at).1))
     }
 
     /// The columns that are filled in, and what they hold.
     #[inline]
     pub(crate) fn filled(&self) -> impl Iterator<Item = (Col, &str)> {
-        let mut filled = self.set;
-        std::iter::from_fn(move || {
-            let col = *Col::ALL.get(filled.trailing_zeros() as usize)?;
-            filled &= filled - 1;
-            Some((col, self.values[col as usize].as_ref()))
-        })
+        let mut rest = self.borrowed;
+        let pieces = std::iter::from_fn(move || {
+            let col = *Col::ALL.get(rest.trailing_zeros() as usize)?;
+            rest &= rest - 1;
+            Some((col, self.pieces[col as usize]))
+        });
+        pieces.chain(self.owned.iter().map(|(col, text)| (*col, text.as_str())))
     }
 }
 

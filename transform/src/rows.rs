@@ -219,59 +219,49 @@ fn recipients<'e, 'a>(
     list
 }
 
-/// The From address that was seen last, if it was spelled as its columns are: most senders are one.
+/// The From address that was seen last: most senders are one.
 #[derive(Debug, Default)]
 struct LastSender {
     given: String,
-    /// Where the `@` before its domain stands.
+    /// Its mailbox, if it has one.
+    address: Option<String>,
+    /// Where the `@` before the domain stands in it.
     at: usize,
+}
+
+impl LastSender {
+    fn read(&mut self, given: &str) {
+        let mailbox = parse_mailbox(given);
+        self.at = mailbox.as_ref().map_or(0, |mailbox| mailbox.local().len());
+        self.address = mailbox.map(|mailbox| mailbox.address.into_owned());
+        given.clone_into(&mut self.given);
+    }
 }
 
 /// Splits the From address into its columns; another spelling of it is kept in `extra`.
 fn read_sender(event: &mut Event<'_>, last: &mut LastSender) {
-    if !last.given.is_empty() && event.texts.get(Col::Sender) == Some(last.given.as_str()) {
-        // Nothing to split off, and nothing to keep of its spelling.
-        if let Some(Cow::Borrowed(given)) = event.texts.held(Col::Sender) {
-            let given = *given;
-            event.texts.set(Col::SenderDomain, &given[last.at + 1..]);
-            return;
-        }
-    }
     let Some(given) = event.texts.take(Col::Sender) else { return };
-    let columns = match &given {
-        Cow::Borrowed(given) => parse_mailbox(given).map(columns_of_sender),
-        // What had escapes in it lives no longer than this function.
-        Cow::Owned(given) => parse_mailbox(given).map(|mailbox| {
-            let (address, domain) = columns_of_sender(mailbox);
-            (Cow::Owned(address.into_owned()), Cow::Owned(domain.into_owned()))
-        }),
-    };
-    let respelled = columns.as_ref().is_none_or(|(address, _)| *address != given);
-    if let (false, Some((address, domain))) = (respelled, &columns) {
-        address.as_ref().clone_into(&mut last.given);
-        last.at = address.len() - domain.len() - 1;
+    if last.given != given {
+        last.read(&given);
     }
-    if let Some((address, domain)) = columns {
-        event.texts.set(Col::Sender, address);
+    if let Some(address) = last.address.as_ref().filter(|address| **address == given) {
+        let domain = match &given {
+            Cow::Borrowed(given) => Cow::Borrowed(&given[last.at + 1..]),
+            Cow::Owned(_) => Cow::Owned(address[last.at + 1..].to_owned()),
+        };
         event.texts.set(Col::SenderDomain, domain);
+        event.texts.set(Col::Sender, given);
+        return;
     }
-    if respelled {
-        event.extra.push(ExtraField {
-            path: event.sender_path,
-            key: Cow::Borrowed(event.sender_key),
-            value: ExtraValue::Text(given),
-        });
+    if let Some(address) = &last.address {
+        event.texts.set(Col::SenderDomain, address[last.at + 1..].to_owned());
+        event.texts.set(Col::Sender, address.clone());
     }
-}
-
-/// The address and its domain.
-fn columns_of_sender(mailbox: Mailbox<'_>) -> (Cow<'_, str>, Cow<'_, str>) {
-    let domain_length = mailbox.domain().len();
-    let domain = match mailbox.address {
-        Cow::Borrowed(address) => Cow::Borrowed(&address[address.len() - domain_length..]),
-        Cow::Owned(_) => Cow::Owned(mailbox.domain().to_owned()),
-    };
-    (mailbox.address, domain)
+    event.extra.push(ExtraField {
+        path: event.sender_path,
+        key: Cow::Borrowed(event.sender_key),
+        value: ExtraValue::Text(given),
+    });
 }
 
 /// What the user agents met so far tell.

@@ -10,24 +10,29 @@ use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer
 #[derive(Debug)]
 struct Filled {
     words: Vec<u64>,
-    count: usize,
 }
 
 impl Filled {
-    const EMPTY: Self = Self { words: Vec::new(), count: 0 };
+    const EMPTY: Self = Self { words: Vec::new() };
 
     #[inline]
     fn set(&mut self, row: usize) {
         let word = row / 64;
         if self.words.len() <= word {
-            self.words.resize(word + 1, 0);
+            self.catch_up(word);
         }
         self.words[word] |= 1 << (row % 64);
-        self.count += 1;
+    }
+
+    #[cold]
+    fn catch_up(&mut self, word: usize) {
+        self.words.resize(word + 1, 0);
     }
 
     fn finish(&mut self, rows: usize) -> Option<NullBuffer> {
-        if self.count == rows {
+        let count: usize = self.words.iter().map(|word| word.count_ones() as usize).sum();
+        if count == rows {
+            self.words.clear();
             return None;
         }
         self.words.resize(rows.div_ceil(64), 0);
@@ -53,7 +58,7 @@ impl TextColumn {
     pub(super) fn set(&mut self, row: usize, text: &str) {
         // Batches are closed long before their offsets could overflow (MAX_BATCH_BYTES, MAX_FAN_OUT).
         let start = self.bytes.len() as i32;
-        if self.offsets.len() < row {
+        if self.offsets.len() != row {
             self.offsets.resize(row, start);
         }
         self.offsets.push(start);
@@ -122,12 +127,14 @@ impl<T> Default for NumberColumn<T> {
 impl<T: Copy + Default> NumberColumn<T> {
     /// Whether no row has a value.
     pub(super) fn is_empty(&self) -> bool {
-        self.filled.count == 0
+        self.filled.words.is_empty()
     }
 
     #[inline]
     pub(super) fn set(&mut self, row: usize, value: T) {
-        self.values.resize(row, T::default());
+        if self.values.len() != row {
+            self.values.resize(row, T::default());
+        }
         self.values.push(value);
         self.filled.set(row);
     }
