@@ -51,6 +51,20 @@ fn pack<T: Copy + Into<u32>>(values: &[T], width: u8, out: &mut Vec<u8>) {
     write_number(values.len().div_ceil(GROUP) << 1 | 1, out);
     let width = usize::from(width);
     out.reserve(values.len().div_ceil(GROUP) * width);
+    let (whole_groups, rest) = values.as_chunks::<GROUP>();
+    if width <= 8 {
+        for group in whole_groups {
+            pack_narrow(group, width, out);
+        }
+        if !rest.is_empty() {
+            let mut group = [0_u32; GROUP];
+            for (place, value) in group.iter_mut().zip(rest) {
+                *place = (*value).into();
+            }
+            pack_narrow(&group, width, out);
+        }
+        return;
+    }
     for group in values.chunks(GROUP) {
         // Two halves of four, each at most 128 bits; the second begins in the middle of a byte if
         // the width is odd.
@@ -78,6 +92,16 @@ fn pack<T: Copy + Into<u32>>(values: &[T], width: u8, out: &mut Vec<u8>) {
             out.extend_from_slice(&rest.to_le_bytes()[..width - whole]);
         }
     }
+}
+
+/// Appends a group of values of at most eight bits each.
+#[inline]
+fn pack_narrow<T: Copy + Into<u32>>(group: &[T; GROUP], width: usize, out: &mut Vec<u8>) {
+    let mut bits = 0_u64;
+    for (i, value) in group.iter().enumerate() {
+        bits |= u64::from((*value).into()) << (i * width);
+    }
+    out.extend_from_slice(&bits.to_le_bytes()[..width]);
 }
 
 /// Appends a number in seven bits a byte, the lowest first (ULEB128).

@@ -13,6 +13,11 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
+/// Columns of at most so many bytes in a row group are not compressed. They hardly get smaller, because
+/// they hold packed codes of a few values; and readers set up a decompressor for each column that needs
+/// one, which takes longer than reading so little.
+const SMALL_COLUMN: usize = 16 << 10;
+
 /// Compresses pages. One of them serves all columns that a thread encodes.
 pub(super) struct Compressor {
     level: ZstdLevel,
@@ -71,6 +76,9 @@ pub(super) struct Pages {
     rows: usize,
     plain: bool,
     coded: bool,
+    /// Pages that are not compressed, as long as the column may be a small one.
+    waiting: Vec<(Vec<u8>, PageContent)>,
+    waiting_bytes: usize,
 }
 
 impl Pages {
@@ -84,26 +92,49 @@ impl Pages {
             rows: 0,
             plain: false,
             coded: false,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
         }
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.written.capacity()
+        self.written.capacity() + self.waiting_bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.sizes.is_empty()
+        self.sizes.is_empty() && self.waiting.is_empty()
     }
 
     /// Adds a data page: levels and values as the format orders them.
     pub(super) fn add(
         &mut self,
-        body: &[u8],
+        body: Vec<u8>,
         content: PageContent,
         compressor: &mut Compressor,
     ) -> Result<()> {
+        if !self.sizes.is_empty() {
+            return self.write(&body, compressor.compress(&body)?, content);
+        }
+        self.waiting_bytes += body.len();
+        self.waiting.push((body, content));
+        if self.waiting_bytes <= SMALL_COLUMN {
+            return Ok(());
+        }
+        self.compress_waiting(compressor)
+    }
+
+    fn compress_waiting(&mut self, compressor: &mut Compressor) -> Result<()> {
+        self.waiting_bytes = 0;
+        for (body, content) in std::mem::take(&mut self.waiting) {
+            self.write(&body, compressor.compress(&body)?, content)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a page whose body becomes `packed` in the file.
+    fn write(&mut self, body: &[u8], packed: Vec<u8>, content: PageContent) -> Result<()> {
         let page = Page::DataPage {
-            buf: compressor.compress(body)?.into(),
+            buf: packed.into(),
             num_values: small(content.values)?,
             encoding: content.encoding,
             def_level_encoding: Encoding::RLE,
@@ -125,13 +156,28 @@ impl Pages {
     }
 
     /// Puts the dictionary before the pages and describes the whole.
-    pub(super) fn close(self, ending: Ending, compressor: &mut Compressor) -> Result<ClosedChunk> {
+    pub(super) fn close(
+        mut self,
+        ending: Ending,
+        compressor: &mut Compressor,
+    ) -> Result<ClosedChunk> {
+        let dictionary_bytes = ending.dictionary.as_ref().map_or(0, |(body, _)| body.len());
+        let is_small =
+            self.sizes.is_empty() && self.waiting_bytes + dictionary_bytes <= SMALL_COLUMN;
+        if is_small {
+            for (body, content) in std::mem::take(&mut self.waiting) {
+                self.write(&body, body.clone(), content)?;
+            }
+        } else {
+            self.compress_waiting(compressor)?;
+        }
         let mut uncompressed = self.uncompressed;
         let mut bytes = Vec::new();
         let mut dictionary_offset = None;
         if let Some((body, count)) = ending.dictionary.filter(|_| self.coded) {
+            let packed = if is_small { body.clone() } else { compressor.compress(&body)? };
             let page = Page::DictionaryPage {
-                buf: compressor.compress(&body)?.into(),
+                buf: packed.into(),
                 num_values: small(count)?,
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
@@ -162,8 +208,12 @@ impl Pages {
         if self.coded {
             encodings.push(Encoding::RLE_DICTIONARY);
         }
+        let compression = match is_small {
+            true => Compression::UNCOMPRESSED,
+            false => Compression::ZSTD(compressor.level),
+        };
         let mut metadata = ColumnChunkMetaData::builder(self.column)
-            .set_compression(Compression::ZSTD(compressor.level))
+            .set_compression(compression)
             .set_encodings(encodings)
             .set_total_compressed_size(signed(bytes.len())?)
             .set_total_uncompressed_size(signed(uncompressed)?)

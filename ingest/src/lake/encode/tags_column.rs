@@ -273,7 +273,7 @@ impl Leaf {
         self.definition.clear();
         self.repetition.clear();
         self.codes.clear();
-        self.pages.add(&body, content, compressor)
+        self.pages.add(body, content, compressor)
     }
 
     fn close(self, compressor: &mut Compressor) -> Result<ClosedChunk> {

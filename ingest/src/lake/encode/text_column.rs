@@ -279,7 +279,7 @@ impl TextColumn {
             }
         };
         let content = PageContent { values: count, rows: count, encoding };
-        self.pages.add(&body, content, compressor)
+        self.pages.add(body, content, compressor)
     }
 
     fn write_levels(&self, body: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
