@@ -28,6 +28,9 @@ use super::error::EngineError;
 use super::functions;
 use super::views::{self, VIEWS};
 
+/// Rows that operators hand on at once. DataFusion's own 8,192 is for rows that are wider than most answers.
+const BATCH_ROWS: usize = 16_384;
+
 /// What one statement may use.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineSettings {
@@ -134,6 +137,7 @@ impl Engine {
         let schema = Arc::new(schema);
         let mut config = SessionConfig::new()
             .with_target_partitions(self.settings.threads)
+            .with_batch_size(BATCH_ROWS)
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema("hearback", "lake")
             .with_information_schema(true);
