@@ -38,7 +38,7 @@ pub use snapshot::{DataFile, TableSnapshot};
 pub use stats::{ColumnStats, FileStats, StatsValue};
 pub use writer::{Committed, LakeWriter, Provenance, Staged};
 
-use crate::aws::{StoreLocation, open_store};
+use crate::aws::{LocationError, StoreLocation, open_store};
 use log::TableLog;
 
 /// A place with the tables of hearback under it.
@@ -70,6 +70,12 @@ impl Lake {
     /// [`LakeError::Location`] if the location is none.
     pub async fn open_or_create(location: &str) -> Result<Self, LakeError> {
         let place = open_store(location).await?;
+        if has_escape(place.prefix.as_ref()) {
+            // The Delta library takes it for an escape when it reads the log, and finds nothing there.
+            let reason = "a percent sign before two hexadecimal digits cannot stand in the path of a lake; name the folder otherwise";
+            let (location, reason) = (location.to_owned(), reason.to_owned());
+            return Err(LocationError::Invalid { location, reason }.into());
+        }
         Ok(Self { location: location.to_owned(), place })
     }
 
@@ -147,6 +153,14 @@ impl Lake {
     pub(crate) fn log(&self, table: &'static Table) -> Result<TableLog, LakeError> {
         TableLog::new(&self.place, table)
     }
+}
+
+/// Whether something in a path looks like a percent-encoded byte.
+fn has_escape(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    bytes.windows(3).any(|window| {
+        window[0] == b'%' && window[1].is_ascii_hexdigit() && window[2].is_ascii_hexdigit()
+    })
 }
 
 #[cfg(test)]

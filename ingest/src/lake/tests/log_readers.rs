@@ -77,3 +77,12 @@ async fn a_table_that_was_upgraded_is_refused() {
     let error = lake.snapshot(&EVENTS).await.expect_err("unsupported");
     assert!(matches!(error, LakeError::Unsupported { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_path_at_which_the_log_could_not_be_read_is_refused_before_anything_is_written() {
+    let refused = Lake::open_or_create("/tmp/a%20b/lake").await;
+    assert!(matches!(refused, Err(LakeError::Location(_))), "{refused:?}");
+    for fine in ["/tmp/100%/lake", "/tmp/50%_off", "/tmp/a b/lake"] {
+        assert!(Lake::open_or_create(fine).await.is_ok(), "{fine}");
+    }
+}
