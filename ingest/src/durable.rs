@@ -4,11 +4,12 @@
 //! write that was answered is there after a power cut, with its name. The lake relies on it: a log entry
 //! is only written once the files that it names are answered for.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,16 +24,22 @@ use object_store::{
 
 /// Folders above a file that may have been created for it: its partition, its table, its lake.
 const FOLDERS: usize = 3;
+/// Folders that are remembered at most.
+const MOST_KEPT: usize = 1 << 16;
 
 /// The local file system.
 #[derive(Debug, Default)]
 pub(crate) struct DurableFiles {
     files: Arc<LocalFileSystem>,
+    kept: KeptFolders,
 }
+
+/// Folders whose own names are on the disk: those above them need not be asked again.
+type KeptFolders = Arc<Mutex<HashSet<PathBuf>>>;
 
 impl DurableFiles {
     async fn keep(&self, location: &Path) -> Result<()> {
-        keep(self.files.path_to_filesystem(location)?).await
+        keep(self.files.path_to_filesystem(location)?, Arc::clone(&self.kept)).await
     }
 }
 
@@ -55,16 +62,33 @@ fn read_at_once(file: &std::path::Path, ranges: &[Range<u64>]) -> std::io::Resul
 }
 
 /// Brings a file and the names that lead to it onto the disk.
-async fn keep(file: PathBuf) -> Result<()> {
+async fn keep(file: PathBuf, kept_folders: KeptFolders) -> Result<()> {
     let kept = tokio::task::spawn_blocking(move || {
         std::fs::File::open(&file)?.sync_all()?;
-        for folder in file.ancestors().skip(1).take(FOLDERS) {
+        let folders: Vec<&std::path::Path> = file.ancestors().skip(1).take(FOLDERS).collect();
+        let mut synced: usize = 0;
+        for folder in &folders {
             sync_folder(folder)?;
+            synced += 1;
+            if known(&kept_folders).contains(*folder) {
+                break;
+            }
         }
+        // The name of a folder is on the disk once the folder above it is.
+        let mut known = known(&kept_folders);
+        if known.len() >= MOST_KEPT {
+            known.clear();
+        }
+        known.extend(folders[..synced.saturating_sub(1)].iter().map(|folder| folder.to_path_buf()));
         Ok::<(), std::io::Error>(())
     });
     let kept = kept.await.map_err(|error| failed(Box::new(error)))?;
     kept.map_err(|error| failed(Box::new(error)))
+}
+
+fn known(folders: &KeptFolders) -> MutexGuard<'_, HashSet<PathBuf>> {
+    // A set that a panic interrupted lacks a folder at most, which is then synced once more.
+    folders.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(unix)]
@@ -121,7 +145,7 @@ impl ObjectStore for DurableFiles {
     ) -> Result<Box<dyn MultipartUpload>> {
         let upload = self.files.put_multipart_opts(location, options).await?;
         let file = self.files.path_to_filesystem(location)?;
-        Ok(Box::new(DurableUpload { upload, file }))
+        Ok(Box::new(DurableUpload { upload, file, kept: Arc::clone(&self.kept) }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -179,6 +203,7 @@ impl ObjectStore for DurableFiles {
 struct DurableUpload {
     upload: Box<dyn MultipartUpload>,
     file: PathBuf,
+    kept: KeptFolders,
 }
 
 #[async_trait]
@@ -189,7 +214,7 @@ impl MultipartUpload for DurableUpload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let done = self.upload.complete().await?;
-        keep(self.file.clone()).await?;
+        keep(self.file.clone(), Arc::clone(&self.kept)).await?;
         Ok(done)
     }
 

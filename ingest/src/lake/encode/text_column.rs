@@ -179,13 +179,17 @@ impl TextColumn {
         compressor: &mut Compressor,
     ) -> Result<()> {
         let texts = array.values().as_string_opt::<i32>().ok_or_else(|| unfit(array))?;
+        if array.len() * 4 < texts.len() {
+            // A day with few rows among many: most of the dictionary is for others.
+            return self.add_each(array.keys(), texts, compressor);
+        }
         let mut known = std::mem::take(&mut self.known);
         known.clear();
         known.resize(texts.len(), NONE);
         let mut keys = array.keys().slice(0, array.len());
         while !keys.is_empty() {
             if self.values.mode() == Mode::Plain {
-                return self.add_plain(&keys, texts, compressor);
+                return self.add_each(&keys, texts, compressor);
             }
             let room = (PAGE_ROWS - self.rows.len()).min(ROWS_AT_ONCE).min(keys.len());
             let part = keys.slice(0, room);
@@ -232,7 +236,7 @@ impl TextColumn {
     }
 
     /// Adds rows by their texts.
-    fn add_plain(
+    fn add_each(
         &mut self,
         keys: &Int32Array,
         texts: &StringArray,
