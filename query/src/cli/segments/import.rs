@@ -60,7 +60,12 @@ pub(super) async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliE
             eprintln!("{reason}");
         }
     }
-    report(&imported, args.format)
+    report(&imported, args.format)?;
+    if imported.endpoints == 0 && imported.rejected > 0 {
+        return Err(CliError::failed("none of the records is an endpoint of Pinpoint")
+            .hint("events of Pinpoint's event stream are read by `hearback ingest`"));
+    }
+    Ok(())
 }
 
 /// A file, or all files of a folder, by name.
