@@ -12,7 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use object_store::aws::{AmazonS3Builder, AwsCredential, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential, S3ConditionalPut};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{CredentialProvider, ObjectStore};
@@ -79,7 +79,7 @@ pub async fn open_store(location: &str) -> Result<StoreLocation, LocationError> 
             let path = url.to_file_path().map_err(|()| invalid("it is not a path"))?;
             open_path(location, path)
         }
-        "s3" | "s3a" => open_s3(location, &url).await,
+        "s3" | "s3a" => open_s3(location, &url).await.map(|(place, _)| place),
         "memory" => {
             let prefix =
                 Path::from_url_path(url.path()).map_err(|error| invalid(&error.to_string()))?;
@@ -125,10 +125,27 @@ pub fn open_bucket(location: &str, config: &SdkConfig) -> Result<StoreLocation, 
         location: location.to_owned(),
         reason: error.to_string(),
     })?;
-    open_s3_as(location, &url, config)
+    open_s3_as(location, &url, config).map(|(place, _)| place)
 }
 
-async fn open_s3(location: &str, url: &Url) -> Result<StoreLocation, LocationError> {
+/// Opens a bucket as a place to read from, and as one that gives its keys page by page.
+///
+/// # Errors
+/// As [`open_store`], and for a place that is no bucket.
+pub(crate) async fn open_paged(
+    location: &str,
+) -> Result<(StoreLocation, Arc<AmazonS3>), LocationError> {
+    let url = Url::parse(location).map_err(|error| LocationError::Invalid {
+        location: location.to_owned(),
+        reason: error.to_string(),
+    })?;
+    open_s3(location, &url).await
+}
+
+async fn open_s3(
+    location: &str,
+    url: &Url,
+) -> Result<(StoreLocation, Arc<AmazonS3>), LocationError> {
     let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
     open_s3_as(location, url, &config)
 }
@@ -137,7 +154,7 @@ fn open_s3_as(
     location: &str,
     url: &Url,
     config: &SdkConfig,
-) -> Result<StoreLocation, LocationError> {
+) -> Result<(StoreLocation, Arc<AmazonS3>), LocationError> {
     let invalid = |reason: String| LocationError::Invalid { location: location.to_owned(), reason };
     let bucket = url
         .host_str()
@@ -175,7 +192,9 @@ fn open_s3_as(
         reason: error.to_string(),
     })?;
     let url = folder_url(&format!("s3://{bucket}/"), &prefix).map_err(invalid)?;
-    Ok(StoreLocation { store: Arc::new(store), prefix, url })
+    let store = Arc::new(store);
+    let shared: Arc<dyn ObjectStore> = Arc::<AmazonS3>::clone(&store);
+    Ok((StoreLocation { store: shared, prefix, url }, store))
 }
 
 /// The endpoint that the environment or the profile asks for. The SDK resolves the general one; the

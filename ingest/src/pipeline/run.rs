@@ -26,7 +26,7 @@ use crate::cancel::CancelFlag;
 use crate::lake::{
     Lake, LakeError, LakeWriter, ObjectId, PositionDelta, Provenance, WriteSettings,
 };
-use crate::source::{Bucket, ObjectName, SourceError, SourceSpec, Walk};
+use crate::source::{Bucket, ObjectName, Pages, SourceError, SourceSpec, Walk};
 
 /// A record longer than this is kept as rejects, in parts.
 const LONGEST_RECORD: usize = 64 << 20;
@@ -342,14 +342,15 @@ async fn find(request: &IngestRequest) -> Result<Vec<Source>, SourceError> {
             }
             SourceSpec::S3 { bucket, prefix } => {
                 let address = format!("s3://{bucket}");
-                let opened = aws::open_store(&address).await.map_err(|error| {
+                let (opened, pages) = aws::open_paged(&address).await.map_err(|error| {
                     SourceError::Store { given: spec.to_string(), problem: error.to_string() }
                 })?;
+                let pages = Some(Pages::new(pages));
                 let lake = request
                     .lake
                     .strip_prefix(&format!("{address}/"))
                     .map(|prefix| prefix.trim_end_matches('/').to_owned());
-                let bucket = Arc::new(Bucket::new(opened.store, address, lake));
+                let bucket = Arc::new(Bucket::new(opened.store, pages, address, lake));
                 bucket.check(prefix).await?;
                 Source::Bucket { bucket, prefix: prefix.clone() }
             }

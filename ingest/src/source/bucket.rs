@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::object::{Listed, ObjectFailure, SourceObject};
+use super::pages::{self, Pages};
 use super::pipe::{PIECE_BYTES, Piece, Pipe};
 use super::spec::SourceError;
 use super::walk::Flow;
@@ -26,6 +27,8 @@ const IN_THE_LAKE: &str = "/_hearback/archive/";
 #[derive(Debug)]
 pub(crate) struct Bucket {
     store: Arc<dyn ObjectStore>,
+    /// Its keys, if it can give them page by page.
+    pages: Option<Pages>,
     /// Without a slash at the end, `s3://bucket`.
     address: String,
     /// Keys below this one are the lake's own and no feedback.
@@ -33,8 +36,13 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, address: String, lake: Option<String>) -> Self {
-        Self { store, address, lake }
+    pub(crate) fn new(
+        store: Arc<dyn ObjectStore>,
+        pages: Option<Pages>,
+        address: String,
+        lake: Option<String>,
+    ) -> Self {
+        Self { store, pages, address, lake }
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -54,6 +62,8 @@ impl Bucket {
         }
         match self.below(&place).next().await {
             Some(Ok(meta)) if place.matches(&meta.location) => Ok(()),
+            // There is an object; that it cannot be read is told when it is its turn.
+            Some(Err(object_store::Error::InvalidPath { .. })) => Ok(()),
             Some(Err(error)) => Err(SourceError::Store { given, problem: explain(&error) }),
             _ => Err(SourceError::NothingThere {
                 given,
@@ -78,6 +88,16 @@ impl Bucket {
         while let Some(listed) = runtime.block_on(keys.next()) {
             let meta = match listed {
                 Ok(meta) => meta,
+                Err(object_store::Error::InvalidPath { source }) => {
+                    let key = pages::key_of(&source).unwrap_or(prefix);
+                    let object = format!("{}/{}", self.address, key.escape_debug());
+                    let problem =
+                        "cannot be read: its key has an empty segment (//), one of dots or a \
+                                   control character; copy it to another key"
+                            .to_owned();
+                    visit(Listed::Failed(ObjectFailure { object, problem }))?;
+                    continue;
+                }
                 Err(error) => {
                     let object = format!("{}/{prefix}", self.address);
                     let problem = format!(
@@ -124,6 +144,17 @@ impl Bucket {
         &self,
         place: &KeyPrefix,
     ) -> futures::stream::BoxStream<'static, object_store::Result<ObjectMeta>> {
+        if let Some(pages) = &self.pages {
+            let exact = place.start.clone();
+            let keys = pages.keys(&place.text);
+            // The key that is the prefix exactly has been given already.
+            return keys
+                .filter(move |key| {
+                    let again = key.as_ref().is_ok_and(|meta| meta.location == exact);
+                    std::future::ready(!again)
+                })
+                .boxed();
+        }
         match place.may_be_key {
             true => self.store.list_with_offset(place.folder.as_ref(), &place.start),
             false => self.store.list(place.folder.as_ref()),
@@ -239,7 +270,8 @@ mod tests {
         for key in keys {
             store.put(&Path::from(*key), key.as_bytes().to_vec().into()).await.expect("memory");
         }
-        Arc::new(Bucket::new(Arc::new(store), "s3://acme".to_owned(), Some("mail/lake".to_owned())))
+        let lake = Some("mail/lake".to_owned());
+        Arc::new(Bucket::new(Arc::new(store), None, "s3://acme".to_owned(), lake))
     }
 
     async fn keys(bucket: &Arc<Bucket>, prefix: &'static str) -> Vec<String> {

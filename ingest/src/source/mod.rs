@@ -8,6 +8,7 @@
 mod bucket;
 mod content;
 mod object;
+mod pages;
 mod pipe;
 mod spec;
 mod walk;
@@ -18,5 +19,6 @@ pub use spec::{SourceError, SourceSpec};
 pub(crate) use bucket::Bucket;
 pub(crate) use content::{Content, Damage, Filled, Format, Raw};
 pub(crate) use object::{Listed, ObjectName, Place, SourceObject, file_etag};
+pub(crate) use pages::Pages;
 pub(crate) use pipe::Pipe;
 pub(crate) use walk::{Flow, Walk};
