@@ -43,6 +43,9 @@ struct Stream {
     shards: Vec<Shard>,
     failures: VecDeque<Failure>,
     asked: Vec<String>,
+    /// Of the records that are put, every how many-th is refused.
+    refuse_every: Option<usize>,
+    offered: usize,
 }
 
 #[derive(Default)]
@@ -136,6 +139,11 @@ impl KinesisStandIn {
         self.lock().failures.push_back(Failure { action, times, status, body });
     }
 
+    /// Refuses every `nth` record of those that are put, each time another part of the request.
+    pub fn refuse_every(&self, nth: usize) {
+        self.lock().refuse_every = Some(nth);
+    }
+
     /// Ends all failures.
     pub fn recover(&self) {
         self.lock().failures.clear();
@@ -172,6 +180,7 @@ async fn answer(State(stream): Shared, headers: HeaderMap, body: Bytes) -> Respo
         "ListShards" => json!({"Shards": found.list()}),
         "GetShardIterator" => json!({"ShardIterator": found.begin(&asked)}),
         "GetRecords" => found.page(asked["ShardIterator"].as_str().unwrap_or_default()),
+        "PutRecords" => found.take(&asked),
         "RegisterStreamConsumer" => json!({"Consumer": consumer("CREATING")}),
         "DescribeStreamConsumer" => json!({"ConsumerDescription": consumer("ACTIVE")}),
         "SubscribeToShard" => {
@@ -298,6 +307,36 @@ impl Stream {
             page["ChildShards"] = self.children(number);
         }
         page
+    }
+
+    /// `PutRecords` within its limits (API reference): some of the records are taken, some are not.
+    fn take(&mut self, asked: &Value) -> Value {
+        let offered = asked["Records"].as_array().expect("records");
+        assert!((1..=500).contains(&offered.len()), "{} records", offered.len());
+        let (mut failed, mut bytes, mut results) = (0, 0, Vec::new());
+        for record in offered {
+            let key = record["PartitionKey"].as_str().expect("a key");
+            let data = record["Data"].as_str().expect("data");
+            let data = STANDARD.decode(data).expect("base64");
+            assert!((1..=256).contains(&key.len()), "{key}");
+            bytes += key.len() + data.len();
+            self.offered += 1;
+            if self.refuse_every.is_some_and(|nth| self.offered.is_multiple_of(nth)) {
+                failed += 1;
+                results.push(json!({
+                    "ErrorCode": "ProvisionedThroughputExceededException",
+                    "ErrorMessage": "Rate exceeded for shard shardId-000000000000 in stream feedback under account 123456789012.",
+                }));
+                continue;
+            }
+            results.push(json!({
+                "SequenceNumber": sequence(0, self.shards[0].records.len()),
+                "ShardId": shard_id(0),
+            }));
+            self.shards[0].records.push(data);
+        }
+        assert!(bytes <= 10 << 20, "{bytes} bytes in one request");
+        json!({"FailedRecordCount": failed, "Records": results})
     }
 
     fn children(&self, parent: usize) -> Value {

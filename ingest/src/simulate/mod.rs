@@ -22,6 +22,7 @@
 //! | `ses`, `pinpoint`, `visit` | events as JSON |
 //! | `envelope`, `garbage`, `transport` | the way here |
 //! | `files` | objects as Firehose names them |
+//! | `records` | records for a stream |
 //! | `tally` | the truth |
 
 mod calendar;
@@ -35,6 +36,7 @@ mod letter;
 mod pinpoint;
 mod population;
 mod provider;
+mod records;
 mod reply;
 mod sender;
 mod ses;
@@ -49,6 +51,7 @@ mod visit;
 use std::io::{self, Write};
 
 pub use files::write_files;
+pub use records::{Records, SimulatedRecord};
 pub use tally::{Count, Tally, Visits};
 
 use transport::Transport;

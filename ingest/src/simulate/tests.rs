@@ -54,6 +54,30 @@ fn an_independent_reader_counts_what_the_tally_says() {
 }
 
 #[test]
+fn records_hold_the_documents_of_the_file() {
+    for envelope in Envelope::ALL {
+        let scenario = Scenario { messages: 1_500, seed: 5, envelope, ..Scenario::default() };
+        let (mut joined, mut keys, mut largest) = (Vec::new(), HashSet::new(), 0);
+        let mut records = Records::new(&scenario);
+        for record in records.by_ref() {
+            assert!(keys.insert(record.partition_key.clone()), "{envelope:?}: {record:?}");
+            assert!(!record.data.is_empty() && !record.data.ends_with(b"\n"));
+            largest = largest.max(record.data.len());
+            joined.extend_from_slice(&record.data);
+            joined.push(b'\n');
+        }
+        let tally = records.into_tally();
+        assert_eq!(tally.bytes, (joined.len() - keys.len()) as u64, "{envelope:?}");
+        let mut expected = bytes_of(&scenario).1;
+        expected.bytes = tally.bytes;
+        assert_eq!(tally, expected, "{envelope:?}");
+        assert_recount_agrees(&Recount::of(&joined), &tally);
+        // A record of Kinesis takes 10 MiB, and used to take 1 MiB.
+        assert!(largest < 1 << 20, "{envelope:?}: {largest}");
+    }
+}
+
+#[test]
 fn every_envelope_carries_the_same_traffic() {
     let scenario = |envelope| Scenario { messages: 1_500, envelope, ..Scenario::default() };
     let (bytes, tally) = bytes_of(&scenario(Envelope::Ses));

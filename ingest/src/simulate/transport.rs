@@ -49,6 +49,8 @@ pub(super) struct Transport {
     batch: Option<(Shape, u64)>,
     /// Whether the last byte written ended a line.
     fresh_line: bool,
+    /// Where what the last call appended can be cut: behind each complete document or batch.
+    ends: Vec<usize>,
     until_garbage: u64,
     garbage_written: u64,
     controls_written: u64,
@@ -90,6 +92,7 @@ impl Transport {
             stretch: Stretch { shape: Shape::Bare, lines: true, left: 0 },
             batch: None,
             fresh_line: true,
+            ends: Vec::new(),
             until_garbage: 40,
             garbage_written: 0,
             controls_written: 0,
@@ -119,8 +122,15 @@ impl Transport {
         self.tally
     }
 
+    /// Where the bytes that the last call of [`Transport::document`] or [`Transport::finish`] appended
+    /// can be cut: behind each document, or batch of documents, that became complete in it.
+    pub(super) fn ends(&self) -> &[usize] {
+        &self.ends
+    }
+
     /// Appends the next event, and what comes along with it; false when everything has arrived.
     pub(super) fn document(&mut self, out: &mut Vec<u8>) -> bool {
+        self.ends.clear();
         let Some((occurrence, message)) = self.traffic.next() else { return false };
         self.last_arrival = occurrence.arrival;
         if self.stretch.left == 0 {
@@ -152,6 +162,7 @@ impl Transport {
 
     /// Ends the batch and the line that are open: what was written so far can stand by itself.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        self.ends.clear();
         self.close(out);
         if self.stretch.lines && !self.fresh_line {
             out.push(b'\n');
@@ -175,6 +186,7 @@ impl Transport {
             let which = self.controls_written % envelope::CONTROLS;
             control(out, which, self.last_arrival, &mut self.dice);
             out.push(b'\n');
+            self.ends.push(out.len());
             self.controls_written += 1;
             self.tally.ignored += 1;
             self.tally.documents += 1;
@@ -249,6 +261,7 @@ impl Transport {
             out.push(b'\n');
         }
         self.fresh_line = self.stretch.lines;
+        self.ends.push(out.len());
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
@@ -258,6 +271,7 @@ impl Transport {
             out.push(b'\n');
         }
         self.fresh_line = self.stretch.lines;
+        self.ends.push(out.len());
     }
 
     fn line_feed(&mut self, out: &mut Vec<u8>) {
@@ -281,6 +295,7 @@ impl Transport {
         self.line_feed(out);
         garbage::write(out, self.garbage_written % garbage::KINDS, body, &mut self.dice);
         out.push(b'\n');
+        self.ends.push(out.len());
         self.garbage_written += 1;
         self.tally.garbage += 1;
         self.tally.documents += 1;

@@ -17,7 +17,8 @@
 //! | `start` | the positions to begin with or to go back to |
 //! | `decode` | records to rows: aggregates, compression, documents |
 //! | `owner` | the sign of life that lets other processes stand by |
-//! | `kinesis` | the API on the AWS SDK |
+//! | `kinesis`, `kinesis_error`, `stream_name` | the API on the AWS SDK, what its errors mean, how a stream is named |
+//! | `put` | the other direction, for simulated traffic |
 //!
 //! Exactly once: positions are committed with the rows, in one Delta version
 //! ([`lake`](crate::lake)), and a writer that finds its epoch moved is fenced: it drops what it has and
@@ -31,15 +32,18 @@ mod api;
 mod consume;
 mod decode;
 mod kinesis;
+mod kinesis_error;
 mod observer;
 mod owner;
 mod pace;
+mod put;
 mod reader;
 mod request;
 mod run;
 mod safekeeping;
 mod shard_tree;
 mod start;
+mod stream_name;
 mod work;
 
 pub use api::{
@@ -48,12 +52,14 @@ pub use api::{
 };
 pub use decode::{DecodedRecords, ShardRecords, decode_records};
 pub(crate) use decode::{RecordOrigin, decode_data};
-pub use kinesis::{Kinesis, StreamName};
+pub use kinesis::Kinesis;
 pub use observer::{NoObserver, Retried, StreamEvent, StreamObserver};
 pub use owner::ProcessIdentity;
+pub use put::StreamWriter;
 pub use request::{DecodeOn, Rewind, StartAt, StreamError, StreamRequest};
 pub use run::run_stream;
 pub use safekeeping::{KeepError, Safekeeping};
+pub use stream_name::StreamName;
 
 #[cfg(test)]
 mod tests;

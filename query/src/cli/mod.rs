@@ -160,7 +160,6 @@ fn run(cli: Cli, name: &str, telemetry: Arc<Telemetry>) -> Result<(), CliError> 
     match cli.command {
         Command::Schema(args) => return schema::run(&session, &args),
         Command::Config(args) => return config::run(&session, &args),
-        Command::Simulate(args) => return simulate::run(&session, &args),
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -177,7 +176,8 @@ fn run(cli: Cli, name: &str, telemetry: Arc<Telemetry>) -> Result<(), CliError> 
             Command::Trace(args) => trace::run(&session, &args).await,
             Command::Segments(args) => segments::run(&session, args).await,
             Command::Suppression(args) => suppression::run(&session, args).await,
-            Command::Simulate(_) | Command::Schema(_) | Command::Config(_) => Ok(()),
+            Command::Simulate(args) => simulate::run(&session, &args).await,
+            Command::Schema(_) | Command::Config(_) => Ok(()),
         }
     };
     let result = runtime.block_on(command.instrument(span));

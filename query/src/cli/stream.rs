@@ -170,7 +170,16 @@ fn failure(name: &StreamName, error: &StreamError) -> CliError {
 }
 
 fn refused(name: &StreamName, source: &ApiError) -> CliError {
-    let sentence = format!("kinesis:{name} cannot be read: {source}");
+    cannot("read", name, source)
+}
+
+/// A stream that does not take simulated traffic.
+pub(super) fn unwritable(name: &StreamName, source: &ApiError) -> CliError {
+    cannot("written to", name, source)
+}
+
+fn cannot(what: &str, name: &StreamName, source: &ApiError) -> CliError {
+    let sentence = format!("kinesis:{name} cannot be {what}: {source}");
     match source.kind {
         ApiErrorKind::NotFound | ApiErrorKind::UnknownHost | ApiErrorKind::Invalid => {
             hint(CliError::usage(sentence), source)

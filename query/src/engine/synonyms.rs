@@ -87,6 +87,7 @@ fn in_place(function: &mut Function, name: &str, mut arguments: Vec<Expr>) {
     let mut order = Vec::new();
     let renamed = match (name, arguments.len()) {
         ("approx_count_distinct", 1) => "approx_distinct",
+        ("list", 1) => "array_agg",
         ("time_bucket", 2) => "date_bin",
         ("regexp_matches", 2 | 3) => "regexp_like",
         ("strftime", 2) => "to_char",

@@ -10,9 +10,10 @@ mod text;
 mod value;
 
 use std::io::Write;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Field, Schema, SchemaRef};
 use clap::ValueEnum;
 
 pub use table::{Align, TextTable};
@@ -82,6 +83,10 @@ pub fn writer<'a>(
     out: Box<dyn Write + Send + 'a>,
     file: bool,
 ) -> Result<Box<dyn ResultWriter + 'a>, OutputError> {
+    let schema = &match format {
+        Format::Table | Format::Csv => Arc::clone(schema),
+        _ => distinct_names(schema),
+    };
     Ok(match format {
         Format::Table => Box::new(table::TableWriter::new(schema, out)),
         Format::Csv => Box::new(text::CsvWriter::new(schema, out)?),
@@ -91,6 +96,25 @@ pub fn writer<'a>(
         Format::Arrow if file => Box::new(binary::ArrowFileWriter::new(schema, out)?),
         Format::Arrow => Box::new(binary::ArrowStreamWriter::new(schema, out)?),
     })
+}
+
+/// Columns of one name are told apart as `recipient` and `recipient_1`, where a name stands for a value: of
+/// a JSON object's equal names readers keep one, and of a Parquet file's some refuse all.
+fn distinct_names(schema: &SchemaRef) -> SchemaRef {
+    let mut names: Vec<String> = Vec::new();
+    for field in schema.fields() {
+        let mut name = field.name().clone();
+        let mut number = 0;
+        while names.contains(&name) || (number > 0 && schema.index_of(&name).is_ok()) {
+            number += 1;
+            name = format!("{}_{number}", field.name());
+        }
+        names.push(name);
+    }
+    let fields = schema.fields().iter().zip(names);
+    let renamed: Vec<Field> =
+        fields.map(|(field, name)| field.as_ref().clone().with_name(name)).collect();
+    Arc::new(Schema::new(renamed))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use arrow_array::{
     TimestampMicrosecondArray,
 };
 
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
 use super::{Format, writer};
 
 /// A place that results go to, to be looked at afterwards.
@@ -131,8 +133,7 @@ fn wide_characters_keep_columns_straight() {
 fn parquet_and_arrow_files_hold_plain_text() {
     let batch = batch();
     let parquet = bytes::Bytes::from(written(Format::Parquet, &batch));
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(parquet)
-        .expect("Parquet");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(parquet).expect("Parquet");
     assert_eq!(*reader.schema().field(0).data_type(), arrow_schema::DataType::Utf8);
     assert_eq!(reader.metadata().file_metadata().num_rows(), 2);
 
@@ -141,4 +142,18 @@ fn parquet_and_arrow_files_hold_plain_text() {
     assert_eq!(*reader.schema().field(0).data_type(), arrow_schema::DataType::Utf8);
     let rows: usize = reader.map(|batch| batch.expect("a batch").num_rows()).sum();
     assert_eq!(rows, 2);
+}
+
+#[test]
+fn two_columns_of_one_name_both_arrive() {
+    let numbers = |value: i64| Arc::new(Int64Array::from(vec![value])) as ArrayRef;
+    let columns = [("a", 1), ("a", 2), ("a_1", 3), ("a", 4)];
+    let batch = RecordBatch::try_from_iter(columns.map(|(name, value)| (name, numbers(value))))
+        .expect("a batch");
+    assert_eq!(text(Format::Ndjson, &batch), "{\"a\":1,\"a_2\":2,\"a_1\":3,\"a_3\":4}\n");
+    assert_eq!(text(Format::Csv, &batch).lines().next(), Some("a,a,a_1,a"));
+    let parquet = bytes::Bytes::from(written(Format::Parquet, &batch));
+    let reader = ParquetRecordBatchReaderBuilder::try_new(parquet).expect("a Parquet file");
+    let names: Vec<&String> = reader.schema().fields().iter().map(|field| field.name()).collect();
+    assert_eq!(names, ["a", "a_2", "a_1", "a_3"]);
 }

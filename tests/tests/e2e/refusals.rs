@@ -190,3 +190,41 @@ fn a_subscription_says_that_its_shard_has_ended_and_what_comes_after_it() {
     assert_once(&hearback);
     assert!(kinesis.asked("SubscribeToShard") >= 5);
 }
+
+#[test]
+fn simulated_records_that_a_stream_did_not_take_are_put_again() {
+    let kinesis = KinesisStandIn::start();
+    kinesis.refuse_every(7);
+    kinesis.fail("PutRecords", 1, "ProvisionedThroughputExceededException", "Rate exceeded");
+    let hearback = lake(&kinesis);
+    let simulated = ["simulate", "--messages", "150", "--seed", "3"];
+    let put = hearback.run([&simulated[..], &["-o", SOURCE]].concat());
+    assert_eq!((put.code, put.stdout.as_str()), (0, ""), "{put:?}");
+    assert!(kinesis.asked("PutRecords") >= 3, "{}", kinesis.asked("PutRecords"));
+
+    let file = [&simulated[..], &["--envelope", "eventbridge", "-o", "traffic.json"]].concat();
+    assert_eq!(hearback.run(file).code, 0);
+    let reference = Hearback::new();
+    let expected = reference.ingest(&[&hearback.folder().join("traffic.json")]);
+    let caught_up = ["ingest", SOURCE, "--until-caught-up", "--format", "json"];
+    let report = hearback.run(caught_up).json();
+    for figure in ["records", "events", "duplicates", "rejected", "ignored"] {
+        assert_eq!(report[figure], expected[figure], "{figure}: {report} {expected}");
+    }
+    assert_once(&hearback);
+}
+
+#[test]
+fn a_stream_that_cannot_be_written_to_is_one_sentence() {
+    let kinesis = KinesisStandIn::start();
+    let hearback = lake(&kinesis);
+    let message = "Stream feedback under account 123456789012 not found.";
+    kinesis.fail("PutRecords", 1, "ResourceNotFoundException", message);
+    let outcome = hearback.run(["simulate", "--messages", "10", "-o", SOURCE]);
+    assert_eq!(outcome.code, 2, "{outcome:?}");
+    for word in ["kinesis:feedback cannot be written to", message, "AWS_REGION"] {
+        assert!(outcome.stderr.contains(word), "{outcome:?}");
+    }
+    let outcome = hearback.run(["simulate", "-o", "kinesis:no/name"]);
+    assert_eq!(outcome.code, 2, "{outcome:?}");
+}

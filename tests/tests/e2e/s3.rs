@@ -35,6 +35,33 @@ fn objects_under_a_prefix_are_read_once_into_a_lake_on_s3() {
 }
 
 #[test]
+fn a_key_with_two_slashes_is_named_and_hides_no_other_object() {
+    let server = S3Server::start("acme-mail");
+    let remote = Hearback::on("s3://acme-mail/lake", server.environment());
+    let events = ses_lines(&remote, 20, 31);
+    let keys = [
+        "firehose/a b+c%20&d=\u{e9}.json",
+        "firehose//2026/a.json",
+        "firehose/1",
+        "firehose/\u{65e5}\u{672c}",
+    ];
+    for (key, event) in keys.iter().zip(&events) {
+        let path = remote.file("event.json", event);
+        server.boto(&format!("s3.upload_file({path:?}, 'acme-mail', {key:?})"));
+    }
+    for _ in 0..2 {
+        let outcome = remote.run(["ingest", "s3://acme-mail/firehose/", "--format", "json"]);
+        assert_eq!(outcome.code, 4, "{outcome:?}");
+        let named =
+            "s3://acme-mail/firehose//2026/a.json: cannot be read: its key has an empty segment";
+        assert!(outcome.stderr.contains(named), "{outcome:?}");
+    }
+    let rows =
+        remote.run(["query", "SELECT count(DISTINCT source_name) FROM events", "--format", "csv"]);
+    assert_eq!(rows.stdout.lines().last(), Some("3"), "{rows:?}");
+}
+
+#[test]
 fn a_bucket_that_is_not_there_is_one_clear_sentence() {
     let server = S3Server::start("acme-mail");
     let remote = Hearback::on("s3://no-such-bucket/lake", server.environment());

@@ -28,6 +28,10 @@ async fn a_foreign_name_gives_what_it_gives_at_home() {
             "SELECT year(max(event_time)), month(max(event_time)), minute(max(event_time)) FROM events",
             "2026,11,5",
         ),
+        (
+            "SELECT list(event_type ORDER BY event_time DESC) FROM events WHERE recipient LIKE 'a%'",
+            "\"[\"\"delivery\"\",\"\"send\"\"]\"",
+        ),
         ("SELECT approx_count_distinct(recipient) FROM events", "2"),
         ("SELECT approx_percentile(x, 0.5) FROM (VALUES (1.0), (2.0), (9.0)) AS t(x)", "2"),
         (
