@@ -246,16 +246,18 @@ impl<'a> Session<'a> {
     }
 
     async fn take_page(&mut self, page: ShardPage) -> Result<(), Broken> {
-        if page.behind != Behind::More {
-            self.running.remove(&page.shard);
-            self.is_tree_changed = true;
-        }
         match page.behind {
             Behind::More => {}
-            Behind::Tip => {
-                self.at_tip.insert(Arc::clone(&page.shard));
+            Behind::Tip => self.stop_at_tip(&page.shard),
+            Behind::Drained => {
+                self.is_tree_changed |= self.tree.drained(&page.shard);
+                if self.parts.request.until_caught_up {
+                    self.stop_at_tip(&page.shard);
+                }
             }
             Behind::End => {
+                self.running.remove(&page.shard);
+                self.is_tree_changed = true;
                 self.ending.insert(Arc::clone(&page.shard));
                 self.tree.add(&page.children);
                 self.flush_within(FLUSH_AT_END);
@@ -276,6 +278,12 @@ impl<'a> Session<'a> {
             self.decode_inbox().await?;
         }
         Ok(())
+    }
+
+    fn stop_at_tip(&mut self, shard: &Arc<str>) {
+        self.running.remove(shard);
+        self.at_tip.insert(Arc::clone(shard));
+        self.is_tree_changed = true;
     }
 
     fn flush_within(&mut self, limit: Duration) {

@@ -9,8 +9,9 @@
 //! once their rows are staged. What is asked for is guessed from the page before; a burst can exceed
 //! the budget by one page (10 MiB) for each shard.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -33,6 +34,9 @@ const LARGEST_EVENT: u64 = 2 << 20;
 const GAP_TOLERANCE_MS: i64 = 60_000;
 /// Between two subscriptions to a shard (Kinesis allows one call a second for each consumer and shard).
 const SUBSCRIBE_EVERY: Duration = Duration::from_secs(1);
+/// So many pages without a record, one after the other at the tip of a closed shard, drain it. Kinesis
+/// ends it with a page that names no further iterator; services that speak its protocol may never.
+const SILENT_PAGES: u32 = 3;
 /// One permit of the budget stands for so many bytes.
 const PERMIT_BYTES: u64 = 1024;
 
@@ -84,6 +88,8 @@ pub(super) enum Behind {
     More,
     /// Nothing at this moment; reading stops here because it was asked to.
     Tip,
+    /// Nothing any more, as it seems: the shard is closed. It is read on, unless asked to stop.
+    Drained,
     /// Nothing ever: the shard is closed.
     End,
 }
@@ -127,6 +133,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     /// How long records stay on the stream, in milliseconds.
     pub(super) retention_ms: AtomicI64,
+    /// Shards that the last listing showed to be closed, with children.
+    pub(super) closed: RwLock<HashSet<String>>,
     pub(super) stop_at_tip: bool,
     /// ARN of the consumer that subscribes; None to poll.
     pub(super) consumer_arn: Option<String>,
@@ -136,6 +144,11 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn now_ms(&self) -> i64 {
         (self.clock)().div_euclid(1000)
+    }
+
+    fn is_closed(&self, shard: &str) -> bool {
+        // A set is replaced as a whole: it is never half-changed.
+        self.closed.read().unwrap_or_else(PoisonError::into_inner).contains(shard)
     }
 }
 
@@ -163,6 +176,8 @@ pub(super) struct ShardReader {
     pub(super) read_through_ms: Option<i64>,
     /// How long to wait before the first request.
     pub(super) delay: Duration,
+    /// Pages without a record at the tip since the shard was known to be closed.
+    pub(super) silent_pages: u32,
 }
 
 impl ShardReader {
@@ -319,7 +334,7 @@ impl ShardReader {
         }
     }
 
-    /// Hands a page on, and moves the position behind it.
+    /// Hands a page on, and moves the position behind it. Returns whether reading goes on.
     async fn hand_on(
         &mut self,
         page: Page,
@@ -342,9 +357,15 @@ impl ShardReader {
         if let Some(behind_ms) = page.behind_ms {
             self.read_through_ms = Some(self.shared.now_ms() - behind_ms);
         }
+        let is_closed = self.shared.is_closed(&self.shard);
+        self.silent_pages = match (page.records.is_empty(), page.behind_ms) {
+            (true, Some(0)) if is_closed => self.silent_pages + 1,
+            _ => 0,
+        };
         let behind = match (&page.next, page.behind_ms) {
             (None, _) => Behind::End,
-            (Some(_), Some(0)) if stop_at_tip => Behind::Tip,
+            _ if self.silent_pages >= SILENT_PAGES => Behind::Drained,
+            (Some(_), Some(0)) if stop_at_tip && !is_closed => Behind::Tip,
             _ => Behind::More,
         };
         // An empty page holds no room while it waits.
@@ -365,7 +386,10 @@ impl ShardReader {
             room,
         };
         self.send(FromShard::Page(page)).await?;
-        Ok(behind)
+        Ok(match behind {
+            Behind::Drained if !self.shared.stop_at_tip => Behind::More,
+            _ => behind,
+        })
     }
 
     async fn send(&self, message: FromShard) -> Result<(), Gone> {

@@ -4,8 +4,8 @@
 //! Invariants: where reading begins is committed before anything is read, so that a run that is
 //! interrupted goes on from there; after a failure, reading goes on from the committed positions alone.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -248,6 +248,7 @@ impl Run {
             retention_ms: AtomicI64::new(
                 i64::try_from(stream.retention.as_millis()).unwrap_or(i64::MAX),
             ),
+            closed: RwLock::default(),
             stop_at_tip: self.request.until_caught_up,
             consumer_arn,
             out,

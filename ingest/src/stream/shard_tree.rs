@@ -1,8 +1,10 @@
 //! Which shards may be read: responsible for the order of parents and children across splits and
 //! merges. Pure.
 //!
-//! Invariant: a shard is read only when every shard it came from is ended *and that is committed*, or
-//! is gone from the stream and was never ours to read. So the records of one key keep their order, and
+//! Invariant: a shard is read only when every shard it came from is ended *and that is committed*, or is
+//! drained, or is gone from the stream and was never ours to read. Drained is a closed shard that has given
+//! nothing for a while and does not say that it has ended, as on services that speak Kinesis's protocol; it
+//! is read on beside its children, and drained anew by every session. So the records of one key keep their order, and
 //! a crash never leaves a child read whose parent was not. What is found after the first listing is
 //! read from its beginning, whatever reading began with: nothing can be skipped at a split.
 
@@ -23,6 +25,7 @@ struct Node {
     listed: bool,
     /// Whether a listing has shown it: only then a parent that is unknown is one that is gone.
     is_settled: bool,
+    is_drained: bool,
 }
 
 /// The shards of a stream, with their lineage and how far they are committed.
@@ -63,6 +66,7 @@ impl ShardTree {
                 committed: None,
                 listed: true,
                 is_settled: false,
+                is_drained: false,
             });
             node.listed = true;
             node.parents.clone_from(&shard.parents);
@@ -78,8 +82,15 @@ impl ShardTree {
             committed: None,
             listed: false,
             is_settled: false,
+            is_drained: false,
         });
         node.committed = Some(state.clone());
+    }
+
+    /// Takes a closed shard for one that has nothing to give any more. Returns whether that is news.
+    pub(crate) fn drained(&mut self, shard: &str) -> bool {
+        let Some(node) = self.nodes.get_mut(shard) else { return false };
+        !std::mem::replace(&mut node.is_drained, true)
     }
 
     /// Forgets a shard.
@@ -99,7 +110,7 @@ impl ShardTree {
             // Shards that an ended one names may be younger than the last listing, and so may be
             // another parent of theirs, which then is unknown but not gone.
             let is_done = |parent: &String| match self.nodes.get(parent) {
-                Some(parent) => is_ended(parent),
+                Some(parent) => is_ended(parent) || parent.is_drained,
                 None => node.is_settled || node.committed.is_some(),
             };
             if node.parents.iter().all(is_done) {
@@ -227,6 +238,16 @@ mod tests {
         assert_eq!(names(&tree), ["0"]);
         tree.committed("0", &ended());
         assert_eq!(names(&tree), ["2"]);
+    }
+
+    #[test]
+    fn the_children_of_a_drained_shard_are_read_beside_it() {
+        let mut tree = ShardTree::default();
+        tree.listed(&[shard("0", &[]), shard("1", &["0"])]);
+        assert!(tree.drained("0"));
+        assert!(!tree.drained("0"));
+        assert_eq!(names(&tree), ["0", "1"]);
+        assert_eq!(tree.open_count(), 2);
     }
 
     #[test]

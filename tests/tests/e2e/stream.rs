@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hearback_tests::{DataStream, FakeCloud, Hearback, Outcome, Record, aggregate, hash_key};
+use hearback_tests::{
+    DataStream, FakeCloud, Hearback, Outcome, Record, S3Server, aggregate, hash_key,
+};
 
 use crate::aws::{SENDING, assert_feedback_of_simulator};
 use crate::traffic::{Dice, ENVELOPES, events_as_such, ses_lines};
@@ -76,6 +78,39 @@ send(['success', 'bounce', 'complaint', 'suppressionlist'] * 5)
 
     let again = caught_up(&hearback, &stream);
     assert_eq!((&again["events"], &again["records"]), (&0.into(), &0.into()), "{again}");
+}
+
+#[test]
+fn where_a_closed_shard_never_says_so_its_children_are_read_all_the_same() {
+    let moto = S3Server::start("acme-mail");
+    let hearback = Hearback::on("s3://acme-mail/lake", moto.environment());
+    moto.boto("boto3.client('kinesis').create_stream(StreamName='feedback', ShardCount=2)");
+    let put = |seed: &str| {
+        let simulated = ["simulate", "--messages", "60", "--seed", seed, "-o", "kinesis:feedback"];
+        assert_eq!(hearback.run(simulated).code, 0);
+    };
+    put("1");
+    moto.boto(
+        "boto3.client('kinesis').split_shard(StreamName='feedback',
+    ShardToSplit='shardId-000000000000', NewStartingHashKey='1' + '0' * 37)",
+    );
+    // Half of these reach the closed shard, as moto has it, and half of the later ones do too.
+    for seed in ["2", "3"] {
+        put(seed);
+        let ingest = ["ingest", "kinesis:feedback", "--until-caught-up", "--format", "json"];
+        let outcome = hearback.run(ingest);
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        assert_ne!(outcome.json()["events"], 0, "{outcome:?}");
+    }
+    assert_once(&hearback);
+    let reference = Hearback::new();
+    for seed in ["1", "2", "3"] {
+        let simulated = ["simulate", "--messages", "60", "--seed", seed, "-o", "traffic.json"];
+        assert_eq!(reference.run(simulated).code, 0);
+        reference.ingest(&[&reference.folder().join("traffic.json")]);
+    }
+    let events = "SELECT count(*) FROM events";
+    assert_eq!(hearback.number(events), reference.number(events));
 }
 
 #[test]

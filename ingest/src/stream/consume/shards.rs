@@ -1,8 +1,9 @@
 //! Which shards a session reads: responsible for listing them, for starting their readers, and for what
 //! becomes of a shard whose reader has failed.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -10,12 +11,13 @@ use tokio::time::Instant;
 
 use super::{Broken, FLUSH_AT_END, Session};
 use crate::lake::{Gap, GapReason, ShardPosition, StreamIdentity};
-use crate::stream::api::{ApiError, ApiErrorKind};
+use crate::stream::api::{ApiError, ApiErrorKind, Shard};
 use crate::stream::observer::{Retried, StreamEvent};
 use crate::stream::reader::ShardReader;
 
-/// Shards change only when one ends, and then they are listed at once; this is for the rest.
-const LIST_EVERY: Duration = Duration::from_secs(300);
+/// Shards change only when one ends, and then they are listed at once; this is for the rest, and for ends
+/// that nothing but a listing shows.
+const LIST_EVERY: Duration = Duration::from_secs(60);
 /// Between two listings while an ended shard's children are not listed yet.
 const LIST_AGAIN: Duration = Duration::from_secs(3);
 /// How often children are looked for before a reader that wants to end gives up on them.
@@ -57,6 +59,7 @@ impl Session<'_> {
                 from,
                 read_through_ms,
                 delay,
+                silent_pages: 0,
             };
             self.readers.spawn(reader.run());
             self.running.insert(shard);
@@ -91,6 +94,8 @@ impl Session<'_> {
                 let retention_ms = i64::try_from(stream.retention.as_millis()).unwrap_or(i64::MAX);
                 self.parts.shared.retention_ms.store(retention_ms, Ordering::Relaxed);
                 self.tree.listed(&shards);
+                *self.parts.shared.closed.write().unwrap_or_else(PoisonError::into_inner) =
+                    closed(&shards);
                 self.list_backoff.succeeded();
                 self.is_listed = true;
                 self.is_tree_changed = true;
@@ -181,4 +186,12 @@ impl Session<'_> {
         self.flush_within(FLUSH_AT_END);
         Ok(())
     }
+}
+
+/// Shards that take no more records: they have a last number, and shards that came of them.
+fn closed(listed: &[Shard]) -> HashSet<String> {
+    let parents: HashSet<&String> = listed.iter().flat_map(|shard| &shard.parents).collect();
+    let has_last = |shard: &&Shard| matches!(shard.sequences, Some((_, Some(_))));
+    let closed = listed.iter().filter(has_last).filter(|shard| parents.contains(&shard.id));
+    closed.map(|shard| shard.id.clone()).collect()
 }

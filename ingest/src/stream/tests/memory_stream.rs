@@ -36,6 +36,8 @@ struct State {
     distribution: Distribution,
     /// Whether subscriptions do not say that a shard has ended.
     ends_silently: bool,
+    /// Whether closed shards have iterators for ever.
+    never_ends: bool,
     requests: Vec<(String, tokio::time::Instant)>,
     iterators: Vec<ReadFrom>,
 }
@@ -70,6 +72,7 @@ impl MemoryStream {
                 },
                 distribution: Distribution::ByKey,
                 ends_silently: false,
+                never_ends: false,
                 requests: Vec::new(),
                 iterators: Vec::new(),
             })),
@@ -154,6 +157,11 @@ impl MemoryStream {
         self.lock().ends_silently = true;
     }
 
+    /// Lets pages of a closed shard always name a further iterator, as emulations of Kinesis do.
+    pub(super) fn never_end(&self) {
+        self.lock().never_ends = true;
+    }
+
     /// Where each iterator began, in order.
     pub(super) fn iterators(&self) -> Vec<ReadFrom> {
         self.lock().iterators.clone()
@@ -191,8 +199,9 @@ impl MemoryStream {
                 found.records.last().map_or(from as u64, |last| number(last) + 1).max(found.first)
             }
         };
-        let children = if found.closed && is_end { children(&state, shard) } else { Vec::new() };
-        let next = (!(found.closed && is_end)).then(|| format!("{shard}|{next}"));
+        let is_end = found.closed && is_end && !state.never_ends;
+        let children = if is_end { children(&state, shard) } else { Vec::new() };
+        let next = (!is_end).then(|| format!("{shard}|{next}"));
         Ok(Page { records, next, behind_ms: Some(behind_ms), children })
     }
 
@@ -227,12 +236,13 @@ fn number(record: &Record) -> u64 {
 }
 
 fn described(id: &str, shard: &MemoryShard) -> Shard {
+    let last = shard.records.last().map(|last| last.sequence.clone());
     let first = SequenceNumber::parse(&shard.first.to_string()).expect("digits");
     Shard {
         id: id.to_owned(),
         parents: shard.parents.clone(),
         hash_range: Some(shard.range),
-        sequences: Some((first, None)),
+        sequences: Some((first.clone(), shard.closed.then(|| last.unwrap_or(first)))),
     }
 }
 

@@ -83,6 +83,35 @@ async fn splits_and_merges_are_read_through_and_children_from_their_beginning() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_closed_shard_whose_iterators_never_end_is_left_for_its_children() {
+    let (lake, stream) = (lake(), MemoryStream::new(NOW_MS));
+    stream.never_end();
+    stream.put("shard-0", &event(0));
+    stream.split("shard-0", ["shard-1", "shard-2"]);
+    stream.put("shard-1", &event(1));
+    stream.split("shard-1", ["shard-3", "shard-4"]);
+    stream.put("shard-4", &event(2));
+    catch_up(&lake, &stream).await;
+    assert_holds(&lake, 0..3).await;
+
+    // The same while it is read: nothing but the listing says that the shard is closed.
+    let cancel = CancelFlag::new();
+    let endless =
+        StreamRequest { until_caught_up: false, cancel: cancel.clone(), ..request(&lake) };
+    let changes = async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        stream.put("shard-2", &event(3));
+        stream.split("shard-2", ["shard-5", "shard-6"]);
+        stream.put("shard-6", &event(4));
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_holds(&lake, 0..5).await;
+        cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(run(endless, &stream), changes);
+    ended.expect("a good end");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_begins_with_the_latest_skips_no_child_of_a_split() {
     let (lake, stream) = (lake(), MemoryStream::new(NOW_MS));
     stream.put("shard-0", &event(0));
