@@ -147,7 +147,7 @@ fn the_configuration_shows_where_each_value_came_from() {
     let place = Place::new();
     place.write(
         "hearback.toml",
-        "lake = \"from-file\"\n\n[ingest]\nthreads = 3\nflush_bytes = \"64 MiB\"\n[query]\nthreads = 4\n",
+        "lake = \"from-file\"\n\n[ingest]\nthreads = 3\nflush_bytes = \"64 MiB\"\n[query]\nthreads = 4\nmemory_limit = \"2 GiB\"\n",
     );
     insta::assert_snapshot!("config_show", place.shown(&["config", "show"]));
     let mut command = place.command(&["config", "show", "--format", "json"]);

@@ -3,6 +3,7 @@
 //! Invariant: `hearback config show`, the reading of the file and the suggestions in errors all
 //! rest on this list, so none of them can know a key that the others don't.
 
+use super::machine::{cores, statement_memory};
 use super::value::Setting;
 
 /// The shape of a key's value.
@@ -223,8 +224,8 @@ pub const KEYS: &[Key] = &[
         section: "query",
         name: "memory_limit",
         kind: Kind::Bytes { least: 16 * MIB },
-        default: || Setting::Bytes(2048 * MIB),
-        meaning: "memory of one statement before it spills to disk",
+        default: || Setting::Bytes(statement_memory()),
+        meaning: "memory of one statement before it spills to disk; by default half of the machine's",
     },
     Key {
         section: "suppression",
@@ -465,8 +466,4 @@ pub(super) fn position(path: &str) -> Option<usize> {
         Some((section, name)) => key.section == section && key.name == name,
         None => key.section.is_empty() && key.name == path,
     })
-}
-
-fn cores() -> u64 {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }

@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod keys;
+mod machine;
 mod value;
 
 use std::path::{Path, PathBuf};
