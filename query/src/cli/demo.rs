@@ -1,14 +1,22 @@
 //! `hearback demo`.
 
+mod report;
+mod segment;
+mod suppression;
+
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use arrow_array::RecordBatch;
 use clap::{Args, ValueEnum};
 use hearback_ingest::simulate::{self, Scenario};
 use hearback_ingest::{CancelFlag, SourceSpec};
+use serde_json::{Value, json};
 
-use super::{CliError, Session, ingest, print, story};
+use super::{CliError, Session, ingest, print};
 use crate::config::Origin;
+use crate::engine::Engine;
+use crate::output::Cells;
 
 /// The demo's own lake, so that it never touches yours.
 const LAKE: &str = "./hearback-demo";
@@ -16,8 +24,10 @@ const LAKE: &str = "./hearback-demo";
 /// Show what hearback does, with simulated mail on a lake of its own
 ///
 /// Simulates the feedback of a travel company's mail, reads it into a lake, and prints the report a
-/// manager would ask for, with the SQL behind every figure. Uses ./hearback-demo unless --lake names
-/// a place; running it again with the same numbers changes nothing.
+/// manager would ask for, whom the policy would put on suppression lists and why, and an audience that
+/// is written to files; each figure is a count in SQL. Nothing is asked of AWS and nothing is sent
+/// anywhere. Uses ./hearback-demo and ./hearback-demo-segments unless --lake names a place; running it
+/// again with the same numbers changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -46,6 +56,19 @@ enum DemoFormat {
     Json,
 }
 
+/// A count of the story, and the statement that gives it.
+struct Counted {
+    what: String,
+    value: u64,
+    sql: String,
+}
+
+impl Counted {
+    fn json(&self) -> Value {
+        json!({"what": self.what, "value": self.value, "sql": self.sql})
+    }
+}
+
 pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<(), CliError> {
     let lake = place(session);
     let note = |line: &str| {
@@ -53,25 +76,49 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<(), CliErr
             eprintln!("{line}");
         }
     };
-    note(&format!("1 of 3  simulating the feedback of {} messages", args.messages));
+    note(&format!("1 of 5  simulating the feedback of {} messages", args.messages));
     // Traffic beside the lake, not in it: the lake holds tables only.
     let folder = tempfile::tempdir()
         .map_err(|error| CliError::failed("cannot make a temporary folder").because(error))?;
     let traffic = simulated(folder.path(), args)?;
 
-    note(&format!("2 of 3  reading it into the lake {lake}"));
+    note(&format!("2 of 5  reading it into the lake {lake}"));
     let shown = ingest::Shown::new(session.quiet, session.log_format);
     let sources = vec![SourceSpec::Path(traffic)];
     let request = ingest::request(&session.config, &lake, sources, CancelFlag::new());
     let read = hearback_ingest::run(request, &shown).await;
     shown.close();
-    let summary = read.map_err(|error| ingest::failure(&error))?;
-
-    note("3 of 3  asking the lake");
+    let read = read.map_err(|error| ingest::failure(&error))?.report;
     let engine = session.engine_at(&lake).await?;
+
+    note("3 of 5  asking the lake");
+    let report = match args.format {
+        DemoFormat::Text => report::text(&engine, &read).await?,
+        DemoFormat::Json => String::new(),
+    };
+    note("4 of 5  planning suppression lists, from evidence alone");
+    let suppression = suppression::find(&engine, &lake).await?;
+    let place = format!("{}-segments", lake.trim_end_matches('/'));
+    note(&format!("5 of 5  writing an audience to {place}"));
+    let segment = segment::apply(&engine, &lake, &place).await?;
+
     match args.format {
-        DemoFormat::Text => print(&story::tell(&engine, &lake, &summary.report).await?)?,
-        DemoFormat::Json => print(&story::document(&engine, &lake).await?)?,
+        DemoFormat::Text => {
+            let parts = [report, suppression.text(), segment.text(), by_yourself(&lake)];
+            print(&parts.join("\n"))?;
+        }
+        DemoFormat::Json => {
+            let mut figures = report::figures_in_json(&engine).await?;
+            figures.extend(suppression.figures.iter().map(Counted::json));
+            figures.extend(segment.figures.iter().map(Counted::json));
+            let document = json!({
+                "lake": lake,
+                "figures": figures,
+                "suppression": suppression.json(),
+                "segment": segment.json(),
+            });
+            print(&format!("{document:#}\n"))?;
+        }
     }
     // The console that --no-serve declines is not part of this version: both ways end here.
     let _ = args.no_serve;
@@ -98,4 +145,34 @@ fn simulated(folder: &Path, args: &DemoArgs) -> Result<PathBuf, CliError> {
     simulate::write(&scenario, &mut out, &mut |_| {}).map_err(failed)?;
     out.flush().map_err(failed)?;
     Ok(path)
+}
+
+/// What to try next.
+fn by_yourself(lake: &str) -> String {
+    let commands = [
+        "query \"SELECT state, count(*) FROM messages GROUP BY 1\"",
+        "report providers",
+        "report bounces --by mailbox_provider",
+        "suppression plan --no-pull",
+        "query \"SELECT segment, action, outcome, count(*) FROM segment_ledger GROUP BY ALL\"",
+        "query        (a shell with completion and \\d)",
+    ];
+    let mut text = "ASK FOR YOURSELF\n\n".to_owned();
+    for command in commands {
+        text.push_str(&format!("  hearback --lake {lake} {command}\n"));
+    }
+    text.push_str("\nhearback demo --format json has the statement behind each count above.\n");
+    text
+}
+
+/// The one value of a statement that gives one, as text.
+async fn scalar(engine: &Engine, sql: &str) -> Result<String, CliError> {
+    let batches = engine.plan(sql).await?.collect().await?;
+    let mut text = String::new();
+    if let Some(batch) = batches.iter().find(|batch: &&RecordBatch| batch.num_rows() > 0) {
+        let cells = Cells::new(batch.column(0))
+            .map_err(|error| CliError::failed("cannot read the result").because(error))?;
+        cells.text(0, &mut text);
+    }
+    Ok(text)
 }

@@ -15,7 +15,6 @@ mod schema;
 mod segments;
 mod shell;
 mod simulate;
-mod story;
 mod stream;
 mod suppression;
 mod trace;

@@ -159,7 +159,7 @@ impl Opened {
 }
 
 /// How requests to destinations are tried again: with pauses that differ from run to run.
-fn attempts() -> Attempts {
+pub(super) fn attempts() -> Attempts {
     let chance = || {
         let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
         // The upper 32 bits are all random.

@@ -86,11 +86,7 @@ impl Config {
     /// A named file that cannot be read, text that is not TOML, a key that does not exist, a value
     /// of the wrong shape; each with the file and line.
     pub fn load(given: &Given) -> Result<Self, ConfigError> {
-        let mut entries: Vec<Entry> = KEYS
-            .iter()
-            .map(|key| Entry { key, setting: (key.default)(), origin: Origin::Default })
-            .collect();
-
+        let Self { mut entries, .. } = Self::built_in();
         let named = given.file_flag.clone().or_else(|| given.file_environment.clone());
         let path = match named {
             Some(path) => Some(path),
@@ -121,6 +117,16 @@ impl Config {
             lake.origin = Origin::Flag("--lake");
         }
         Ok(Self { entries, segments, folder })
+    }
+
+    /// The defaults alone, whatever file or environment there is.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let entries = KEYS
+            .iter()
+            .map(|key| Entry { key, setting: (key.default)(), origin: Origin::Default })
+            .collect();
+        Self { entries, segments: Vec::new(), folder: PathBuf::new() }
     }
 
     /// Every setting in effect.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use folder::{SEGMENTS_FOLDER, segments_in_folder};
-pub(crate) use read::{is_name, segments_in_config};
+pub(crate) use read::{is_name, segment_in_sql, segments_in_config};
 pub use schedule::Schedule;
 
 /// A segment as its owner wrote it.
@@ -241,6 +241,12 @@ impl DestinationSpec {
             Self::SesContactList(_) => "ses-contact-list",
             Self::Webhook { .. } => "webhook",
         }
+    }
+
+    /// Whether it takes the whole set at once, also an empty one, rather than changes.
+    #[must_use]
+    pub fn takes_whole_sets(&self) -> bool {
+        matches!(self, Self::S3 { .. })
     }
 
     /// Kind and place: the identity of a destination, also in the ledger. A webhook's query string is

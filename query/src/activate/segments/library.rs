@@ -18,6 +18,12 @@ impl Ready {
     }
 }
 
+/// The ready segment of a name.
+#[must_use]
+pub fn ready(name: &str) -> Option<&'static Ready> {
+    LIBRARY.iter().find(|ready| ready.name == name)
+}
+
 /// All of them.
 pub const LIBRARY: &[Ready] = &[
     Ready { name: "engaged-30d", text: include_str!("../../../segments/engaged-30d.sql") },

@@ -80,6 +80,17 @@ pub struct Member {
     pub attributes: String,
 }
 
+impl Member {
+    /// The attributes, by name.
+    #[must_use]
+    pub fn values(&self) -> serde_json::Map<String, Value> {
+        match serde_json::from_str(&self.attributes) {
+            Ok(Value::Object(values)) => values,
+            _ => serde_json::Map::new(),
+        }
+    }
+}
+
 /// What was seen beside the members.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Census {
@@ -101,6 +112,7 @@ pub struct Census {
 /// A segment's question, planned at one version of the lake.
 pub struct Question {
     statement: Statement,
+    sql: String,
     attributes: Vec<AttributeColumn>,
     key_is_address: bool,
     checked: bool,
@@ -177,7 +189,15 @@ impl Question {
         }
         let sql = wrapped(segment, &attributes, checked);
         let statement = engine.plan(&sql).await.map_err(question)?;
-        Ok(Self { statement, attributes, key_is_address, checked, segment: segment.name.clone() })
+        let segment = segment.name.clone();
+        Ok(Self { statement, sql, attributes, key_is_address, checked, segment })
+    }
+
+    /// The statement that is run: `hearback_key`, then `hearback_reason` (why a row is left out, NULL
+    /// for members) where that is asked, then the attributes.
+    #[must_use]
+    pub fn sql(&self) -> &str {
+        &self.sql
     }
 
     /// The columns that go along with a member, by name.

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use crate::activate::segments::definition::SEGMENTS_FOLDER;
-use crate::activate::segments::library::{LIBRARY, Ready};
+use crate::activate::segments::library::{LIBRARY, Ready, ready};
 use crate::cli::{CliError, Session, print};
 use crate::nearest::nearest;
 use crate::output::{Align, TextTable};
@@ -51,7 +51,7 @@ pub(super) fn run(session: &Session, args: &NewArgs) -> Result<(), CliError> {
 }
 
 fn find(name: &str) -> Result<&'static Ready, CliError> {
-    LIBRARY.iter().find(|ready| ready.name == name).ok_or_else(|| {
+    ready(name).ok_or_else(|| {
         let names: Vec<&str> = LIBRARY.iter().map(|ready| ready.name).collect();
         let error = CliError::usage(format!("there is no ready segment {name}"));
         match nearest(name, names.iter().copied()) {

@@ -97,8 +97,7 @@ pub(super) async fn run(session: &Session, args: &ShowArgs) -> Result<(), CliErr
 }
 
 fn member_json(member: &Member) -> Value {
-    let attributes: Value = serde_json::from_str(&member.attributes).unwrap_or_default();
-    json!({"member": member.key, "attributes": attributes})
+    json!({"member": member.key, "attributes": member.values()})
 }
 
 /// The size in words, with who is left out.

@@ -15,6 +15,8 @@ mod show;
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+pub(super) use show::evidence;
+
 use super::{CliError, Session, now};
 use crate::activate::suppression::connection::Unreachable;
 use crate::activate::suppression::settings::{Settings, SettingsError};

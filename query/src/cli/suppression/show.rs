@@ -130,7 +130,7 @@ fn items(target: &TargetPlan) -> String {
 }
 
 /// The newest event of an item in one line, or why in words.
-fn evidence(item: &Item) -> String {
+pub(in crate::cli) fn evidence(item: &Item) -> String {
     let Some(line) = item.evidence.first() else { return item.why.clone() };
     let mut words = vec![line.time.or(item.evidence_time).map(day).unwrap_or_default()];
     words.extend(line.status.clone());

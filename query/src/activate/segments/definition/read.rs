@@ -59,7 +59,7 @@ pub(crate) fn segments_in_config(
 }
 
 /// The segment of an SQL file. Its name is the file's, unless the header says another.
-pub(super) fn segment_in_sql(
+pub(crate) fn segment_in_sql(
     path: &Path,
     text: &str,
     folder: &Path,

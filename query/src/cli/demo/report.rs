@@ -2,13 +2,13 @@
 //!
 //! Invariant: every figure is the result of a statement that is printed beside it.
 
-use arrow_array::RecordBatch;
 use hearback_ingest::IngestReport;
 use serde_json::{Value, json};
 
-use super::CliError;
+use super::scalar;
+use crate::cli::CliError;
 use crate::engine::Engine;
-use crate::output::{Align, Cells, TextTable};
+use crate::output::{Align, TextTable};
 use crate::report::{self, Figure, Figures, Period};
 
 /// A question whose answer is one number.
@@ -42,12 +42,8 @@ const HEADLINES: &[(&str, &str)] = &[
     ("no outcome yet", "have no outcome yet"),
 ];
 
-/// Tells the story of a lake.
-pub(super) async fn tell(
-    engine: &Engine,
-    lake: &str,
-    read: &IngestReport,
-) -> Result<String, CliError> {
+/// The report for people.
+pub(super) async fn text(engine: &Engine, read: &IngestReport) -> Result<String, CliError> {
     let mut text = String::new();
     let mut line = |words: &str| {
         text.push_str(words);
@@ -101,20 +97,11 @@ pub(super) async fn tell(
     for remark in remarks(&deliverability, &providers, &bounces) {
         line(&format!("* {remark}"));
     }
-    line("");
-    line("ASK FOR YOURSELF");
-    line("");
-    line(&format!(
-        "  hearback --lake {lake} query \"SELECT state, count(*) FROM messages GROUP BY 1\""
-    ));
-    line(&format!("  hearback --lake {lake} report providers"));
-    line(&format!("  hearback --lake {lake} report bounces --by mailbox_provider"));
-    line(&format!("  hearback --lake {lake} query        (a shell with completion and \\d)"));
     Ok(text)
 }
 
-/// The story's figures for programs: each with the statement that gives its value.
-pub(super) async fn document(engine: &Engine, lake: &str) -> Result<String, CliError> {
+/// The report's figures for programs: each with the statement that gives its value.
+pub(super) async fn figures_in_json(engine: &Engine) -> Result<Vec<Value>, CliError> {
     let mut entries = Vec::new();
     for question in TOTALS {
         let value: Value = serde_json::from_str(&scalar(engine, question.sql).await?)
@@ -140,7 +127,7 @@ pub(super) async fn document(engine: &Engine, lake: &str) -> Result<String, CliE
             }));
         }
     }
-    Ok(format!("{:#}\n", json!({"lake": lake, "figures": entries})))
+    Ok(entries)
 }
 
 /// A few sentences on what stands out, each with its figures and where they come from.
@@ -226,22 +213,11 @@ fn largest<'a>(figures: &'a Figures, metric: &str) -> Option<&'a Figure> {
 }
 
 async fn figures(engine: &Engine, name: &str) -> Result<Figures, CliError> {
-    super::report::figures(engine, &statement(name)?).await
+    crate::cli::report::figures(engine, &statement(name)?).await
 }
 
 fn statement(name: &str) -> Result<String, CliError> {
     report::report(name)
         .and_then(|report| report.statement(None, &Period::default()))
         .ok_or_else(|| CliError::failed(format!("there is no report {name}")))
-}
-
-async fn scalar(engine: &Engine, sql: &str) -> Result<String, CliError> {
-    let batches = engine.plan(sql).await?.collect().await?;
-    let mut text = String::new();
-    if let Some(batch) = batches.iter().find(|batch: &&RecordBatch| batch.num_rows() > 0) {
-        let cells = Cells::new(batch.column(0))
-            .map_err(|error| CliError::failed("cannot read the result").because(error))?;
-        cells.text(0, &mut text);
-    }
-    Ok(text)
 }
