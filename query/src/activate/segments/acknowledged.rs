@@ -5,6 +5,7 @@
 //! order of the members' bytes). The newest generation, and the changes that `segment_ledger` has with
 //! its number in `state_version`, are together what the destination acknowledged: an application writes
 //! the ledger as it goes and a new generation at its end, so one that was interrupted loses nothing.
+//! `<number>-<plan>-declined.parquet` has the people who opted out at the destination itself.
 //! The ledger stays the audit; no row of it is needed any more once a newer generation is there.
 //!
 //! Invariants: a manifest is created only if it is not there yet, so of two writers of one generation
@@ -73,8 +74,19 @@ pub struct Generation {
     pub failed: u64,
     /// Members that were left out because they became unreachable after the plan was made.
     pub skipped: u64,
+    /// People who opted out at the destination itself, now or before: they are not offered again.
+    #[serde(default)]
+    pub declined: u64,
     /// The file of the members, beside the manifest.
     pub file: String,
+}
+
+impl Generation {
+    /// The file of those who declined, if there are any.
+    fn declined_file(&self) -> Option<String> {
+        let stem = self.file.strip_suffix(".parquet").unwrap_or(&self.file);
+        (self.declined > 0).then(|| format!("{stem}-declined.parquet"))
+    }
 }
 
 /// The states of one segment at one destination.
@@ -148,22 +160,39 @@ impl States {
     ) -> Result<StateReader, SegmentError> {
         let base = match generation {
             None => None,
-            Some(generation) => {
-                let path = self.folder.clone().join(generation.file.as_str());
-                let action = || format!("read {path}");
-                let found = self.store.get(&path).await;
-                let found = found.map_err(|error| SegmentError::store(action(), &error))?;
-                let bytes = found.bytes().await;
-                let bytes = bytes.map_err(|error| SegmentError::store(action(), &error))?;
-                Some(BaseReader::of(bytes, path)?)
-            }
+            Some(generation) => Some(self.file(&generation.file).await?),
         };
         let over = since.map(Changes::read).transpose()?;
         StateReader::new(base, over)
     }
 
-    /// Makes the next generation visible: its members first, then its manifest. False if somebody else
-    /// made it.
+    /// Those who opted out at the destination itself.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn declined(
+        &self,
+        generation: Option<&Generation>,
+    ) -> Result<StateReader, SegmentError> {
+        let base = match generation.and_then(Generation::declined_file) {
+            None => None,
+            Some(file) => Some(self.file(&file).await?),
+        };
+        StateReader::new(base, None)
+    }
+
+    async fn file(&self, name: &str) -> Result<BaseReader, SegmentError> {
+        let path = self.folder.clone().join(name);
+        let action = || format!("read {path}");
+        let found = self.store.get(&path).await;
+        let found = found.map_err(|error| SegmentError::store(action(), &error))?;
+        let bytes = found.bytes().await;
+        let bytes = bytes.map_err(|error| SegmentError::store(action(), &error))?;
+        BaseReader::of(bytes, path)
+    }
+
+    /// Makes the next generation visible: its members and who declined first, then its manifest. False
+    /// if somebody else made it.
     ///
     /// # Errors
     /// If the store does not take them.
@@ -171,13 +200,12 @@ impl States {
         &self,
         generation: &Generation,
         members: &mut File,
+        declined: Option<&mut File>,
     ) -> Result<bool, SegmentError> {
-        let path = self.folder.clone().join(generation.file.as_str());
-        let mut bytes = Vec::new();
-        members.rewind()?;
-        members.read_to_end(&mut bytes)?;
-        let put = self.store.put(&path, PutPayload::from(bytes)).await;
-        put.map_err(|error| SegmentError::store(format!("write {path}"), &error))?;
+        self.put_file(&generation.file, members).await?;
+        if let (Some(name), Some(declined)) = (generation.declined_file(), declined) {
+            self.put_file(&name, declined).await?;
+        }
         let text = serde_json::to_vec_pretty(generation)
             .map_err(|error| SegmentError::damaged("write the state", error))?;
         let created = self.create(&self.manifest_path(generation.number), text.clone()).await?;
@@ -188,6 +216,15 @@ impl States {
         }
         self.forget_members_before(generation.number).await;
         Ok(true)
+    }
+
+    async fn put_file(&self, name: &str, file: &mut File) -> Result<(), SegmentError> {
+        let path = self.folder.clone().join(name);
+        let mut bytes = Vec::new();
+        file.rewind()?;
+        file.read_to_end(&mut bytes)?;
+        let put = self.store.put(&path, PutPayload::from(bytes)).await;
+        put.map(|_| ()).map_err(|error| SegmentError::store(format!("write {path}"), &error))
     }
 
     /// Creates an object if it is not there yet; false if it is.

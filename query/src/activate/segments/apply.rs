@@ -54,8 +54,10 @@ pub struct Applied {
     pub before: u64,
     /// Changes that the destination refused.
     pub failed: u64,
-    /// Members that were not added because they became unreachable.
+    /// Members that were not added because they became unreachable, or opted out at the destination.
     pub skipped: u64,
+    /// Of these, people who opted out at the destination itself: they are not offered again.
+    pub declined: u64,
     /// Members that the destination has now.
     pub members: u64,
     /// Examples of what failed or was skipped: member and reason.
@@ -90,6 +92,7 @@ impl Applied {
             before: 0,
             failed: 0,
             skipped: 0,
+            declined: 0,
             members: plan.header.members,
             problems: Vec::new(),
             untried: 0,
@@ -116,8 +119,7 @@ pub async fn apply(
     destination: &mut dyn Destination,
     options: &ApplyOptions<'_>,
 ) -> Result<Applied, SegmentError> {
-    check_definition(plan, segment)?;
-    let guards = refuse_by_guards(bench, plan, segment, options.lifted).await?;
+    let guards = check(bench, plan, segment, options.lifted).await?;
     let states = States::of(bench.lake, &plan.header.segment, &plan.spec);
     if let Some(done) = look_for_newer(&states, plan, &guards).await? {
         return Ok(done);
@@ -129,6 +131,20 @@ pub async fn apply(
     lease.release((bench.clock)()).await;
     log(&plan.header, &result);
     result
+}
+
+/// Refuses what [`apply`] would refuse by a guard, or for a definition that changed, and does nothing.
+///
+/// # Errors
+/// [`SegmentError::Refused`]; as the lake fails.
+pub async fn check(
+    bench: &Bench<'_>,
+    plan: &Plan,
+    segment: Option<&Segment>,
+    lifted: Lifted,
+) -> Result<Vec<Guard>, SegmentError> {
+    check_definition(plan, segment)?;
+    judge_again(bench, plan, segment, lifted).await
 }
 
 /// One event in the log for each application: numbers, and no addresses.
@@ -200,10 +216,10 @@ async fn hold_and_apply(
         clock: bench.clock,
     };
     // Also where nothing is to be done: a destination that is gone is noticed.
-    if run.acknowledged.is_some() || run.counts.changes() > 0 {
+    if run.acknowledged.is_some() || run.counts.changes() > 0 || plan.header.publishes_empty {
         unless_stopped(options.cancel, destination.prepare(&run), plan).await?;
     }
-    if plan.changes.is_empty() {
+    if !plan.has_work() {
         return Ok(Applied::nothing(plan, guards));
     }
     let receipts =
@@ -252,7 +268,7 @@ fn check_definition(plan: &Plan, segment: Option<&Segment>) -> Result<(), Segmen
 }
 
 /// Judges the plan again, with what is lifted now and the lake as it is now.
-async fn refuse_by_guards(
+async fn judge_again(
     bench: &Bench<'_>,
     plan: &Plan,
     segment: Option<&Segment>,
@@ -269,6 +285,7 @@ async fn refuse_by_guards(
         census: &plan.header.census,
         lake_age,
         other_key: plan.header.other_key.as_deref(),
+        publishes_empty: plan.header.publishes_empty,
     };
     let guards = guards::judge(&facts, &settings, lifted);
     match guards::refusal(&guards) {

@@ -82,6 +82,8 @@ pub enum Outcome {
     Failed(String),
     /// It was left out at the last moment, for this reason.
     Skipped(String),
+    /// The person opted out at the destination itself, as this says: it is not offered again.
+    Declined(String),
 }
 
 impl Delivered {

@@ -23,6 +23,9 @@ pub struct Counts {
     pub refresh: u64,
     /// Acknowledged as they are.
     pub keep: u64,
+    /// Members who opted out at the destination itself before, and are not offered again.
+    #[serde(default)]
+    pub declined: u64,
 }
 
 impl Counts {
@@ -61,6 +64,9 @@ pub struct Comparison {
     acknowledged: StateReader,
     /// The acknowledged member that has not been met yet.
     old: Option<Member>,
+    /// Who opted out at the destination itself, in the order of the keys, and the next of them.
+    declined: StateReader,
+    next_declined: Option<Member>,
     /// Whether members that stay as they are are to be sent again.
     refresh: bool,
     counts: Counts,
@@ -72,10 +78,20 @@ impl Comparison {
     ///
     /// # Errors
     /// If the state cannot be read, or no temporary file made.
-    pub fn new(mut acknowledged: StateReader, refresh: bool) -> Result<Self, SegmentError> {
-        let old = acknowledged.read()?;
-        let changes = ChangesWriter::new()?;
-        Ok(Self { acknowledged, old, refresh, counts: Counts::default(), changes })
+    pub fn new(
+        mut acknowledged: StateReader,
+        mut declined: StateReader,
+        refresh: bool,
+    ) -> Result<Self, SegmentError> {
+        Ok(Self {
+            old: acknowledged.read()?,
+            acknowledged,
+            next_declined: declined.read()?,
+            declined,
+            refresh,
+            counts: Counts::default(),
+            changes: ChangesWriter::new()?,
+        })
     }
 
     /// Takes the segment's next member, in the order of the keys.
@@ -89,6 +105,10 @@ impl Comparison {
             self.old = self.acknowledged.read()?;
         }
         let Some(known) = self.old.take_if(|old| old.key == new.key) else {
+            if self.has_declined(new)? {
+                self.counts.declined += 1;
+                return Ok(());
+            }
             return self.note(Action::Add, new.clone());
         };
         self.old = self.acknowledged.read()?;
@@ -100,6 +120,15 @@ impl Comparison {
         }
         self.counts.keep += 1;
         Ok(())
+    }
+
+    /// Whether a member opted out at the destination itself.
+    fn has_declined(&mut self, new: &Member) -> Result<bool, SegmentError> {
+        let key = new.key.as_bytes();
+        while self.next_declined.as_ref().is_some_and(|member| member.key.as_bytes() < key) {
+            self.next_declined = self.declined.read()?;
+        }
+        Ok(self.next_declined.as_ref().is_some_and(|member| member.key == new.key))
     }
 
     /// Ends: acknowledged members that were not met are members no longer.

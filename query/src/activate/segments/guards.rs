@@ -43,7 +43,7 @@ pub struct Guard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardName {
-    /// Nobody would be left.
+    /// Nobody would be left, or nobody is there at first.
     Empty,
     /// Too many would be removed.
     Shrink,
@@ -72,6 +72,8 @@ pub struct Facts<'a> {
     pub lake_age: Option<Duration>,
     /// The key that the destination knows the members by, if it is another one.
     pub other_key: Option<&'a str>,
+    /// Whether the first set that the destination gets would be an empty one.
+    pub publishes_empty: bool,
 }
 
 /// The guards that a plan runs into.
@@ -92,6 +94,10 @@ pub fn judge(facts: &Facts<'_>, settings: &GuardSettings, lifted: Lifted) -> Vec
         refuse(GuardName::KeyChanged, reason, "--allow-shrink", lifted.shrink);
     } else if acknowledged > 0 && facts.counts.members() == 0 {
         let reason = format!("all {acknowledged} members would be removed");
+        refuse(GuardName::Empty, reason, "--allow-shrink", lifted.shrink);
+    } else if facts.publishes_empty {
+        let reason =
+            "nobody is in it, and an empty set would be the first to be written".to_owned();
         refuse(GuardName::Empty, reason, "--allow-shrink", lifted.shrink);
     } else if remove > 0 && share(remove, acknowledged) > settings.max_shrink {
         let reason = format!(

@@ -68,6 +68,9 @@ pub struct PlanHeader {
     pub census: Census,
     /// Another key by which the destination knows its members.
     pub other_key: Option<String>,
+    /// Whether the first set that the destination gets is an empty one.
+    #[serde(default)]
+    pub publishes_empty: bool,
     /// The guards that the plan ran into.
     pub guards: Vec<Guard>,
 }
@@ -81,6 +84,14 @@ pub struct Plan {
     pub changes: Changes,
     /// The destination.
     pub spec: DestinationSpec,
+}
+
+impl Plan {
+    /// Whether applying it does anything.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.changes.is_empty() || self.header.publishes_empty
+    }
 }
 
 /// What planning is told beside the definition.
@@ -115,7 +126,8 @@ pub async fn plan(
         }
         let acknowledged = states.members(generation, since.as_mut()).await?;
         let refresh = generation.is_some_and(|generation| is_expiring(spec, generation, now));
-        begun.push((spec, newest, Comparison::new(acknowledged, refresh)?));
+        let declined = states.declined(generation).await?;
+        begun.push((spec, newest, Comparison::new(acknowledged, declined, refresh)?));
     }
     let mut members = question.ask().await?;
     while let Some(member) = members.next().await? {
@@ -129,6 +141,7 @@ pub async fn plan(
         let (counts, changes) = comparison.end()?;
         let state_version = newest.as_ref().map_or(0, |generation| generation.number);
         let definition = definition_id(segment);
+        let publishes_empty = newest.is_none() && counts.members() == 0 && spec.takes_whole_sets();
         let other_key = newest
             .filter(|generation| generation.key != segment.key && generation.members > 0)
             .map(|generation| generation.key);
@@ -137,6 +150,7 @@ pub async fn plan(
             census: members.census(),
             lake_age,
             other_key: other_key.as_deref(),
+            publishes_empty,
         };
         let guards = guards::judge(&facts, &segment.guards, options.lifted);
         let mut header = PlanHeader {
@@ -154,6 +168,7 @@ pub async fn plan(
             members: counts.members(),
             census: members.census().clone(),
             other_key,
+            publishes_empty,
             guards,
         };
         header.plan_id = plan_id(&header, &changes);
@@ -176,10 +191,16 @@ pub async fn plan_retirement(
     let ledger = Ledger { engine: bench.engine, segment: &generation.segment, spec };
     let mut since = ledger.acknowledged_since(Some(generation), None).await?;
     let acknowledged = states.members(Some(generation), Some(&mut since)).await?;
-    let (counts, changes) = Comparison::new(acknowledged, false)?.end()?;
+    let declined = states.declined(None).await?;
+    let (counts, changes) = Comparison::new(acknowledged, declined, false)?.end()?;
     let census = Census::default();
-    let facts =
-        Facts { counts: &counts, census: &census, lake_age: Some(Duration::ZERO), other_key: None };
+    let facts = Facts {
+        counts: &counts,
+        census: &census,
+        lake_age: Some(Duration::ZERO),
+        other_key: None,
+        publishes_empty: false,
+    };
     let guards = guards::judge(&facts, &super::definition::GuardSettings::default(), lifted);
     let mut header = PlanHeader {
         plan_id: String::new(),
@@ -196,6 +217,7 @@ pub async fn plan_retirement(
         members: 0,
         census,
         other_key: None,
+        publishes_empty: false,
         guards,
     };
     header.plan_id = plan_id(&header, &changes);
@@ -212,7 +234,11 @@ pub(super) fn plan_id(header: &PlanHeader, changes: &Changes) -> String {
         &header.destination,
         &header.state_version.to_string(),
         &header.definition,
-        if header.rebuild { "rebuild" } else { "" },
+        match (header.rebuild, header.publishes_empty) {
+            (true, _) => "rebuild",
+            (false, true) => "empty",
+            (false, false) => "",
+        },
         changes.digest(),
     ])
 }

@@ -116,7 +116,9 @@ impl Rows {
         let (outcome, note) = match &delivered.outcome {
             Outcome::Done => ("done", None),
             Outcome::Failed(reason) => ("failed", Some(reason.as_str())),
-            Outcome::Skipped(reason) => ("skipped", Some(reason.as_str())),
+            Outcome::Skipped(reason) | Outcome::Declined(reason) => {
+                ("skipped", Some(reason.as_str()))
+            }
         };
         let word = change.action.word();
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);

@@ -21,7 +21,9 @@ use uuid::Uuid;
 use super::apply::{Applied, ApplyOptions, apply};
 use super::change::{Action, Change};
 use super::definition::{DestinationSpec, GuardSettings, Place, Segment, Suppressed};
-use super::destination::{Delivered, Destination, DestinationError, Manner, Publication, Run};
+use super::destination::{
+    Delivered, Destination, DestinationError, Manner, Outcome, Publication, Run,
+};
 use super::error::SegmentError;
 use super::guards::Lifted;
 use super::plan::{Bench, Plan, PlanOptions, plan};
@@ -165,6 +167,8 @@ struct Shared {
     members: BTreeMap<String, Value>,
     /// Members that are refused.
     refused: HashSet<String>,
+    /// People who opted out at the place itself.
+    declined: HashSet<String>,
     /// Requests after which the place is out of reach; None for never.
     dies_after: Option<usize>,
     requests: usize,
@@ -222,6 +226,11 @@ impl Destination for Scripted {
             shared.sent += 1;
             if shared.refused.contains(&change.member) {
                 delivered.push(Delivered::failed("refused", Some("r".to_owned())));
+                continue;
+            }
+            if shared.declined.contains(&change.member) {
+                let outcome = Outcome::Declined("opted out".to_owned());
+                delivered.push(Delivered { outcome, request_id: None });
                 continue;
             }
             match change.action {

@@ -1,19 +1,21 @@
 //! `hearback segments apply` and `retire`.
 
+use std::collections::HashSet;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use hearback_ingest::CancelFlag;
 
+use super::plan::{Made, first_of, going_somewhere, make};
 use super::progress::Shown;
-use super::{Form, LiftArgs, Opened, attempts, chosen, defined, plan, report, send_to};
+use super::{Form, LiftArgs, Opened, attempts, chosen, defined, report, send_to};
 use crate::activate::consent::{Answer, ask};
 use crate::activate::segments::acknowledged::States;
-use crate::activate::segments::apply::{Applied, ApplyOptions, apply};
+use crate::activate::segments::apply::{Applied, ApplyOptions, apply, check};
 use crate::activate::segments::change::ChangesWriter;
 use crate::activate::segments::definition::Segment;
-use crate::activate::segments::guards::Lifted;
+use crate::activate::segments::guards::{Lifted, refusal};
 use crate::activate::segments::plan::{Plan, PlanOptions, plan_retirement};
 use crate::activate::segments::plan_file::{read_plans, write_with_items};
 use crate::activate::segments::{DestinationSpec, destination};
@@ -24,7 +26,9 @@ use crate::cli::{CliError, Session, ingest, print};
 /// Takes a plan file, or makes a plan and asks on the terminal; without a terminal it needs --yes.
 /// What is acknowledged is noted in the table segment_ledger as it comes: a run that was stopped goes on
 /// where it was when the same command is run again. Nobody who complained or unsubscribed after the
-/// plan was made is added. Exits with 4 if the destination refused some of the changes.
+/// plan was made is added. A segment that fails, or that a guard refuses, does not keep the others from
+/// being applied. Exits with 4 if something else was changed, or the destination refused some of the
+/// changes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -85,19 +89,21 @@ pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<(), CliEr
         for plan in &plans {
             take_destination(&mut segments, plan, args.to.as_deref());
         }
-        return carry_out(session, &opened, &mut plans, &segments, args.lift.lifted(), args.format)
-            .await;
+        let work = Applications { session, opened: &opened, lifted: args.lift.lifted() };
+        return work.carry_out(&mut plans, &segments, Vec::new(), args.format).await;
     }
     let mut segments = chosen(session, &args.what)?;
     send_to(&mut segments, args.to.as_deref());
     let lifted = args.lift.lifted();
     let options = PlanOptions { lifted, rebuild: args.rebuild };
-    let mut plans = plan::make(&opened, &segments, options).await?;
-    plan::refused(&plans)?;
-    if plans.iter().any(|plan| !plan.changes.is_empty()) {
+    going_somewhere(session, &mut segments, &args.what)?;
+    let Made { mut plans, errors } = make(&opened, &segments, options).await;
+    let mut agreeable = plans.iter().filter(|plan| refusal(&plan.header.guards).is_none());
+    if agreeable.any(Plan::has_work) {
         agreed(&mut plans, args.yes)?;
     }
-    carry_out(session, &opened, &mut plans, &segments, lifted, args.format).await
+    let work = Applications { session, opened: &opened, lifted };
+    work.carry_out(&mut plans, &segments, errors, args.format).await
 }
 
 pub(super) async fn retire(session: &Session, args: &RetireArgs) -> Result<(), CliError> {
@@ -125,11 +131,12 @@ pub(super) async fn retire(session: &Session, args: &RetireArgs) -> Result<(), C
         ))
         .hint("`hearback segments list` shows what is defined and what is not"));
     }
-    if plans.iter().any(|plan| !plan.changes.is_empty()) {
+    if plans.iter().any(Plan::has_work) {
         agreed(&mut plans, args.yes)?;
     }
     // None of the definitions counts here.
-    carry_out(session, &opened, &mut plans, &[], lifted, args.format).await
+    let work = Applications { session, opened: &opened, lifted };
+    work.carry_out(&mut plans, &[], Vec::new(), args.format).await
 }
 
 /// A plan that was made with `--to` is applied with `--to`, to the same place.
@@ -153,30 +160,51 @@ fn agreed(plans: &mut [Plan], yes: bool) -> Result<(), CliError> {
     }
 }
 
-/// Applies plans one after the other. One that fails does not keep the others from being applied.
-async fn carry_out(
-    session: &Session,
-    opened: &Opened,
-    plans: &mut [Plan],
-    segments: &[Segment],
+/// What applications have in common.
+struct Applications<'a> {
+    session: &'a Session,
+    opened: &'a Opened,
     lifted: Lifted,
-    format: Form,
-) -> Result<(), CliError> {
-    let cancel = CancelFlag::new();
-    ingest::stop_on_signals(&cancel)?;
-    let mut outcome = Outcome::new(format);
-    for plan in plans {
-        if cancel.is_cancelled() {
-            outcome.partly = true;
-            break;
+}
+
+impl Applications<'_> {
+    /// Applies plans one after the other. One that fails does not keep the others from being applied;
+    /// `errors` are those of segments that got no plan.
+    async fn carry_out(
+        &self,
+        plans: &mut [Plan],
+        segments: &[Segment],
+        errors: Vec<CliError>,
+        format: Form,
+    ) -> Result<(), CliError> {
+        let cancel = CancelFlag::new();
+        ingest::stop_on_signals(&cancel)?;
+        let mut outcome = Outcome::new(format, errors);
+        let segment_of =
+            |plan: &Plan| segments.iter().find(|segment| segment.name == plan.header.segment);
+        // A question whose answer cannot be right is sent to none of its destinations.
+        let mut refused = HashSet::new();
+        for plan in plans.iter() {
+            let checked = check(&self.opened.bench(), plan, segment_of(plan), self.lifted).await;
+            if let Err(error) = checked
+                && refused.insert(plan.header.segment.clone())
+            {
+                outcome.errors.push(error.into());
+            }
         }
-        let segment = segments.iter().find(|segment| segment.name == plan.header.segment);
-        match one(session, opened, plan, segment, lifted, &cancel).await {
-            Ok(mut applied) => outcome.add(plan, &mut applied)?,
-            Err(error) => outcome.errors.push(error),
+        for plan in plans.iter_mut().filter(|plan| !refused.contains(&plan.header.segment)) {
+            if cancel.is_cancelled() {
+                outcome.partly = true;
+                break;
+            }
+            let segment = segment_of(plan);
+            match one(self.session, self.opened, plan, segment, self.lifted, &cancel).await {
+                Ok(mut applied) => outcome.add(plan, &mut applied)?,
+                Err(error) => outcome.errors.push(error),
+            }
         }
+        outcome.end(self.session)
     }
-    outcome.end()
 }
 
 /// Applies one plan.
@@ -207,8 +235,8 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn new(format: Form) -> Self {
-        Self { format, told: 0, errors: Vec::new(), partly: false, changed: false }
+    fn new(format: Form, errors: Vec<CliError>) -> Self {
+        Self { format, told: 0, errors, partly: false, changed: false }
     }
 
     fn add(&mut self, plan: &Plan, applied: &mut Applied) -> Result<(), CliError> {
@@ -230,18 +258,16 @@ impl Outcome {
         Ok(())
     }
 
-    fn end(self) -> Result<(), CliError> {
+    fn end(self, session: &Session) -> Result<(), CliError> {
         if self.format == Form::Json {
             print(if self.told == 0 { "[]\n" } else { "\n]\n" })?;
         }
-        let Some(first) = self.errors.into_iter().next() else {
-            if self.partly {
-                return Err(CliError::partial("some changes are not done")
-                    .hint("running the same command again tries them again"));
-            }
-            return Ok(());
-        };
+        if self.errors.is_empty() && self.partly {
+            return Err(CliError::partial("some changes are not done")
+                .hint("running the same command again tries them again"));
+        }
         // What was refused or failed alone says so itself; beside others it is a part that is not done.
-        if self.changed { Err(first.into_partial()) } else { Err(first) }
+        first_of(session, self.errors)
+            .map_err(|first| if self.changed { first.into_partial() } else { first })
     }
 }

@@ -48,7 +48,8 @@ pub(super) async fn run(session: &Session, args: &PlanArgs) -> Result<(), CliErr
     send_to(&mut segments, args.to.as_deref());
     let opened = Opened::of(session).await?;
     let options = PlanOptions { lifted: args.lift.lifted(), rebuild: args.rebuild };
-    let mut plans = make(&opened, &segments, options).await?;
+    going_somewhere(session, &mut segments, &args.names)?;
+    let Made { mut plans, mut errors } = make(&opened, &segments, options).await;
     match args.format {
         Form::Json => {
             let mut out = BufWriter::new(std::io::stdout().lock());
@@ -65,25 +66,50 @@ pub(super) async fn run(session: &Session, args: &PlanArgs) -> Result<(), CliErr
         write_plans(&mut plans, &mut out)?;
         out.flush().map_err(unwritable)?;
     }
-    refused(&plans)
+    errors.extend(refusals(&plans));
+    first_of(session, errors)
 }
 
-/// Plans segments one after the other.
-pub(super) async fn make(
-    opened: &Opened,
-    segments: &[Segment],
-    options: PlanOptions,
-) -> Result<Vec<Plan>, CliError> {
+/// What planning several segments came to.
+pub(super) struct Made {
+    pub(super) plans: Vec<Plan>,
+    /// Why segments have no plan.
+    pub(super) errors: Vec<CliError>,
+}
+
+/// Plans segments one after the other. One that fails does not keep the others from being planned.
+pub(super) async fn make(opened: &Opened, segments: &[Segment], options: PlanOptions) -> Made {
+    let mut made = Made { plans: Vec::new(), errors: Vec::new() };
+    for segment in segments {
+        match plan(&opened.bench(), segment, options).await {
+            Ok(plans) => made.plans.extend(plans),
+            Err(error) => made.errors.push(error.into()),
+        }
+    }
+    made
+}
+
+/// Leaves out segments without destinations, unless they were named; exit 2 if none remains.
+pub(super) fn going_somewhere(
+    session: &Session,
+    segments: &mut Vec<Segment>,
+    named: &[String],
+) -> Result<(), CliError> {
     if segments.is_empty() {
         return Err(CliError::usage("no segments are defined")
             .hint("`hearback segments new` lists ready ones to copy into segments/"));
     }
-    let mut plans = Vec::new();
-    for segment in segments {
-        has_destinations(segment)?;
-        plans.extend(plan(&opened.bench(), segment, options).await?);
+    let somewhere = segments.iter().any(|segment| !segment.destinations.is_empty());
+    if !somewhere || !named.is_empty() {
+        return segments.iter().try_for_each(has_destinations);
     }
-    Ok(plans)
+    for segment in segments.iter().filter(|segment| segment.destinations.is_empty()) {
+        if !session.quiet {
+            eprintln!("{}: has no destinations, and is left out", segment.name);
+        }
+    }
+    segments.retain(|segment| !segment.destinations.is_empty());
+    Ok(())
 }
 
 /// Exit 2 if a segment goes nowhere.
@@ -101,16 +127,25 @@ pub(super) fn has_destinations(segment: &Segment) -> Result<(), CliError> {
     .into())
 }
 
-/// Exit 3 if a guard refuses any of the plans.
-pub(super) fn refused(plans: &[Plan]) -> Result<(), CliError> {
+/// What guards refuse, each with exit code 3.
+pub(super) fn refusals(plans: &[Plan]) -> Vec<CliError> {
+    let mut refusals = Vec::new();
     for plan in plans {
         if let Some(guard) = refusal(&plan.header.guards) {
-            return Err(CliError::refused(format!(
-                "{} at {}: {}",
-                plan.header.segment, plan.header.destination, guard.reason
-            ))
-            .hint(guard.remedy.clone()));
+            let (segment, destination) = (&plan.header.segment, &plan.header.destination);
+            let sentence = format!("{segment} at {destination}: {}", guard.reason);
+            refusals.push(CliError::refused(sentence).hint(guard.remedy.clone()));
         }
     }
-    Ok(())
+    refusals
+}
+
+/// Fails with the first of several errors, after saying the others.
+pub(super) fn first_of(session: &Session, errors: Vec<CliError>) -> Result<(), CliError> {
+    let mut errors = errors.into_iter();
+    let Some(first) = errors.next() else { return Ok(()) };
+    for other in errors {
+        other.say(session.log_format);
+    }
+    Err(first)
 }

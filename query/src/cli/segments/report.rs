@@ -58,6 +58,9 @@ pub(super) fn counts_in_words(header: &PlanHeader) -> String {
     if counts.refresh > 0 {
         text.push_str(&format!(", refresh {} before they expire", counts.refresh));
     }
+    if counts.declined > 0 {
+        text.push_str(&format!(", leave alone {} who opted out there", counts.declined));
+    }
     text
 }
 
@@ -109,7 +112,9 @@ pub(super) fn applied_in_words(header: &PlanHeader, applied: &Applied) -> String
     };
     line(counts.refresh, "refreshed before they expire");
     line(applied.before, "of these by a run that was interrupted");
-    line(applied.skipped, "left out: unreachable since the plan was made");
+    let unreachable = applied.skipped.saturating_sub(applied.declined);
+    line(unreachable, "left out: unreachable since the plan was made");
+    line(applied.declined, "left out: opted out at the destination; not offered again");
     line(applied.failed, "refused by the destination; the next plan has them again");
     line(applied.untried, "not tried");
     for (change, outcome) in &applied.problems {
@@ -143,6 +148,7 @@ pub(super) fn applied_in_json(header: &PlanHeader, applied: &Applied) -> Value {
         "before": applied.before,
         "failed": applied.failed,
         "skipped": applied.skipped,
+        "declined": applied.declined,
         "untried": applied.untried,
         "already": applied.already,
         "stopped": applied.stopped,
@@ -154,6 +160,6 @@ pub(super) fn applied_in_json(header: &PlanHeader, applied: &Applied) -> Value {
 fn reason(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Done => "",
-        Outcome::Failed(reason) | Outcome::Skipped(reason) => reason,
+        Outcome::Failed(reason) | Outcome::Skipped(reason) | Outcome::Declined(reason) => reason,
     }
 }

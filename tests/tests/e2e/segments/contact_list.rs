@@ -50,6 +50,10 @@ fn preferences_are_merged_and_an_opt_out_is_never_overwritten() {
             "p0004@example.com engaged=OPT_IN",
         ]
     );
+    // What they chose is remembered: nobody is asked a second time.
+    let plan = hearback.run(["segments", "plan", "--format", "json"]).json()[0].clone();
+    assert_eq!((&plan["add"], &plan["keep"], &plan["declined"]), (&json!(0), &json!(3), &json!(2)));
+    assert_settled(&hearback);
     let kept = cloud.boto("print(sesv2.get_contact(ContactListName='main', EmailAddress='p0000@example.com')['AttributesData'])");
     assert_eq!(kept.trim(), "{\"tier\":1}");
 

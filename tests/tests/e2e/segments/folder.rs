@@ -114,3 +114,79 @@ fn whoever_complains_between_plan_and_apply_is_left_out() {
     assert!(!csv.contains(&person(3)), "{csv}");
     assert_settled(&hearback);
 }
+
+#[test]
+fn an_audience_that_nobody_is_in_yet_is_written_as_an_empty_set_once_somebody_says_so() {
+    let hearback = Hearback::new();
+    with_people(&hearback, 3);
+    everybody_below(&hearback, 0, "{ uri = \"out\" }");
+    let pointer = hearback.folder().join("out/everybody/current.json");
+    let refused = apply(&hearback);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.stderr.contains("--allow-shrink"), "{refused:?}");
+    assert!(!pointer.exists());
+
+    let written = hearback.run(["segments", "apply", "--yes", "--allow-shrink"]);
+    assert_eq!(written.code, 0, "{written:?}");
+    let read = |path| -> Value {
+        serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
+    };
+    let current = read(pointer.clone());
+    assert_eq!((&current["version"], &current["rows"]), (&json!(1), &json!(0)));
+    let folder = hearback.folder().join("out/everybody");
+    let manifest = read(folder.join(current["manifest"].as_str().expect("a name")));
+    assert_eq!(manifest["rows"], 0);
+    let csv = folder.join(current["folder"].as_str().expect("a name")).join("members.csv");
+    assert_eq!(std::fs::read_to_string(csv).expect("a file"), "address,deliveries\n");
+
+    // From then on it is a set like any other: nothing to do, then its first members.
+    assert_eq!(applied(&hearback)["members"], 0);
+    assert_eq!(read(pointer.clone())["version"], 1);
+    everybody_below(&hearback, 3, "{ uri = \"out\" }");
+    assert_eq!(applied(&hearback)["add"], 3);
+    assert_eq!(read(pointer)["rows"], 3);
+    assert_settled(&hearback);
+}
+
+#[test]
+fn one_segment_that_cannot_be_applied_does_not_stop_the_others() {
+    let hearback = Hearback::new();
+    with_people(&hearback, 20);
+    let segment = |name: &str, sql: &str, destinations: &str| {
+        format!("[[segments]]\nname = \"{name}\"\nsql = \"{sql}\"\n{destinations}\n")
+    };
+    let below = |count| {
+        format!("SELECT recipient AS address FROM recipients WHERE recipient < '{}'", person(count))
+    };
+    let out = "destinations = [{ uri = \"out\" }]";
+    let two = "destinations = [{ uri = \"out\" }, { uri = \"new\" }]";
+    let both = [segment("whole", &below(20), out), segment("halved", &below(20), out)].concat();
+    hearback.file("hearback.toml", both);
+    assert_eq!(apply(&hearback).code, 0);
+
+    let all = [
+        segment("draft", &below(5), ""),
+        segment("broken", "SELECT recipient AS address FROM nowhere", out),
+        segment("halved", &below(4), two),
+        segment("whole", &below(19), out),
+    ];
+    hearback.file("hearback.toml", all.concat());
+    let plan = hearback.run(["segments", "plan"]);
+    assert!(plan.stdout.contains("whole → ") && plan.stdout.contains("REFUSED"), "{plan:?}");
+    assert!(plan.stderr.contains("draft: has no destinations"), "{plan:?}");
+    assert!(plan.stderr.contains("nowhere"), "{plan:?}");
+    let applied = hearback.run(["segments", "apply", "--yes", "--format", "json"]);
+    assert_eq!(applied.code, 4, "{applied:?}");
+    let segments: Vec<Value> = applied.json().as_array().cloned().unwrap_or_default();
+    let segments: Vec<&Value> = segments.iter().map(|report| &report["segment"]).collect();
+    assert_eq!(segments, ["whole"], "what a guard refuses goes to no destination at all");
+    assert!(!hearback.folder().join("new").exists());
+    for said in ["nowhere", "--allow-shrink"] {
+        assert!(applied.stderr.contains(said), "{applied:?}");
+    }
+
+    // By name, a segment that goes nowhere is an error; a definition that is only that is not one.
+    assert_eq!(hearback.run(["segments", "plan", "draft"]).code, 2);
+    hearback.file("hearback.toml", [&all[0], &all[3]].map(String::as_str).concat());
+    assert_eq!(hearback.run(["segments", "apply", "--yes"]).code, 0);
+}

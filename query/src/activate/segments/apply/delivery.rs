@@ -11,7 +11,7 @@ use hearback_ingest::CancelFlag;
 
 use super::departed::Departed;
 use super::{Applied, ApplyOptions, SHOWN, drift_is_refused};
-use crate::activate::segments::acknowledged::{Generation, StateWriter, States};
+use crate::activate::segments::acknowledged::{Generation, StateReader, StateWriter, States};
 use crate::activate::segments::change::{Action, Change, Changes, ChangesWriter};
 use crate::activate::segments::destination::{
     Delivered, Destination, DestinationError, Manner, Outcome, Publication, Run,
@@ -37,6 +37,8 @@ pub(super) struct Work<'a> {
     departed: Departed,
     /// What was acknowledged, in the order of the keys.
     done: ChangesWriter,
+    /// Who declined at the destination, in the order of the keys.
+    declined: ChangesWriter,
     items: ChangesWriter,
     noted: Instant,
     applied: Applied,
@@ -61,6 +63,7 @@ impl<'a> Work<'a> {
             options,
             departed,
             done: ChangesWriter::new()?,
+            declined: ChangesWriter::new()?,
             items: ChangesWriter::new()?,
             noted: Instant::now(),
             applied,
@@ -192,6 +195,11 @@ impl<'a> Work<'a> {
             }
             Outcome::Failed(_) => self.applied.failed += 1,
             Outcome::Skipped(_) => self.applied.skipped += 1,
+            Outcome::Declined(_) => {
+                self.applied.skipped += 1;
+                self.applied.declined += 1;
+                self.declined.push(&change)?;
+            }
         }
         if self.applied.problems.len() < SHOWN {
             self.applied.problems.push((change, delivered.outcome));
@@ -224,15 +232,19 @@ impl<'a> Work<'a> {
         plan: &Plan,
     ) -> Result<Applied, SegmentError> {
         let mut done = std::mem::replace(&mut self.done, ChangesWriter::new()?).finish()?;
+        let mut declined = std::mem::replace(&mut self.declined, ChangesWriter::new()?).finish()?;
         let items = std::mem::replace(&mut self.items, ChangesWriter::new()?);
         self.applied.items = Some(items.finish()?);
-        if done.is_empty() && self.applied.before == 0 {
+        let nothing_new = done.is_empty() && declined.is_empty() && self.applied.before == 0;
+        if nothing_new && !plan.header.publishes_empty {
             self.receipts.flush().await?;
             self.applied.members = base.map_or(0, |generation| generation.members);
             return Ok(self.applied);
         }
-        let (mut file, members) = new_state(states, base, since, &mut done).await?;
+        let acknowledged = states.members(base, Some(since)).await?;
+        let (mut file, members) = laid_over(acknowledged, &mut done)?;
         self.applied.members = members;
+        let declined = laid_over(states.declined(base).await?, &mut declined)?;
         let publication = Publication { members: &mut file, count: members, changes: &mut done };
         let publish = destination.publish(self.run, publication);
         let receipt = unless_stopped(self.options.cancel, publish, plan).await?;
@@ -250,8 +262,10 @@ impl<'a> Work<'a> {
         self.applied.receipts.extend(receipt);
         self.receipts.flush().await?;
         self.lease.check()?;
-        let generation = self.generation(base, plan);
-        if !states.publish(&generation, &mut file).await? {
+        let mut generation = self.generation(base, plan);
+        generation.declined = declined.1;
+        let mut declined = Some(declined.0).filter(|_| generation.declined > 0);
+        if !states.publish(&generation, &mut file, declined.as_mut()).await? {
             return Err(SegmentError::Busy(
                 "another run made the next state of this segment and destination".to_owned(),
             ));
@@ -285,6 +299,7 @@ impl<'a> Work<'a> {
             remove: counts.remove,
             failed: self.applied.failed + self.applied.untried,
             skipped: self.applied.skipped,
+            declined: 0,
             file: format!("{number:020}-{}.parquet", self.options.run),
         }
     }
@@ -317,7 +332,7 @@ fn item(change: &Change, delivered: &Delivered) -> String {
     let (outcome, reason) = match &delivered.outcome {
         Outcome::Done => ("done", None),
         Outcome::Failed(reason) => ("failed", Some(reason)),
-        Outcome::Skipped(reason) => ("skipped", Some(reason)),
+        Outcome::Skipped(reason) | Outcome::Declined(reason) => ("skipped", Some(reason)),
     };
     let item = serde_json::json!({
         "action": change.action,
@@ -359,24 +374,21 @@ fn cut(
     Ok((batch.len() > 0).then_some(batch))
 }
 
-/// Writes the members as they are now into a temporary file.
-async fn new_state(
-    states: &States,
-    base: Option<&Generation>,
-    since: &mut Changes,
-    done: &mut Changes,
+/// Writes members with changes laid over them into a temporary file; returns how many there are.
+fn laid_over(
+    mut members: StateReader,
+    changes: &mut Changes,
 ) -> Result<(std::fs::File, u64), SegmentError> {
     let mut writer = StateWriter::new()?;
-    let mut acknowledged = states.members(base, Some(since)).await?;
-    let mut old = acknowledged.read()?;
-    for change in done.read()? {
+    let mut old = members.read()?;
+    for change in changes.read()? {
         let change = change?;
         while let Some(kept) = old.take_if(|it| it.key.as_bytes() < change.member.as_bytes()) {
             writer.push(&kept.key, &kept.attributes)?;
-            old = acknowledged.read()?;
+            old = members.read()?;
         }
         if old.as_ref().is_some_and(|it| it.key == change.member) {
-            old = acknowledged.read()?;
+            old = members.read()?;
         }
         if change.action != Action::Remove {
             writer.push(&change.member, &change.attributes)?;
@@ -384,7 +396,7 @@ async fn new_state(
     }
     while let Some(kept) = old {
         writer.push(&kept.key, &kept.attributes)?;
-        old = acknowledged.read()?;
+        old = members.read()?;
     }
     writer.finish()
 }

@@ -117,14 +117,14 @@ impl Topic {
             Err(error) => return self.verdict(&error).map(Some),
         };
         if contact.unsubscribe_all() {
-            return Ok(Some(Outcome::Skipped("unsubscribed from the whole list".to_owned())));
+            return Ok(Some(Outcome::Declined("unsubscribed from the whole list".to_owned())));
         }
         let mut preferences = contact.topic_preferences().to_vec();
         let own = preferences.iter().find(|preference| preference.topic_name() == self.topic);
         match own.map(TopicPreference::subscription_status) {
             Some(SubscriptionStatus::OptIn) => return Ok(Some(Outcome::Done)),
             Some(SubscriptionStatus::OptOut) => {
-                return Ok(Some(Outcome::Skipped("opted out of the topic".to_owned())));
+                return Ok(Some(Outcome::Declined("opted out of the topic".to_owned())));
             }
             _ => {}
         }

@@ -211,6 +211,40 @@ async fn whoever_leaves_between_plan_and_apply_is_not_added() {
 }
 
 #[tokio::test]
+async fn whoever_opted_out_at_the_destination_is_not_offered_again() {
+    let lake = TestLake::of(&people(5)).await;
+    let opened = lake.open().await;
+    let mut place = Scripted::with_batches_of(10);
+    place.set(|shared| {
+        shared.declined = ["p001", "p003"].map(|p| format!("{p}@example.com")).into();
+    });
+    let everybody = segment(EVERYBODY);
+    let applied = opened.sync(&everybody, &mut place).await;
+    assert_eq!((applied.counts.add, applied.skipped, applied.declined), (3, 2, 2));
+    assert!(applied.is_complete());
+
+    let again = opened.plan(&everybody).await;
+    assert!(!again.has_work(), "plans converge: {:?}", again.header);
+    assert_eq!((again.header.counts.keep, again.header.counts.declined), (3, 2));
+    opened.sync(&everybody, &mut place).await;
+    assert_eq!(place.sent(), 5, "nobody was asked twice");
+
+    // The next states remember it too; only sending everybody anew asks again.
+    let mut fewer = segment("SELECT recipient AS address FROM recipients WHERE recipient > 'p001'");
+    fewer.guards.max_shrink = 0.5;
+    opened.sync(&fewer, &mut place).await;
+    let again = opened.plan(&everybody).await;
+    assert_eq!((again.header.counts.add, again.header.counts.declined), (1, 2));
+    place.set(|shared| shared.declined.clear());
+    let rebuild = PlanOptions { rebuild: true, ..PlanOptions::default() };
+    let mut anew = opened.plan_with(&everybody, rebuild).await;
+    assert_eq!(anew.header.counts.add, 5);
+    let applied = opened.apply(&everybody, &mut anew, &mut place).await.expect("an application");
+    assert_eq!((applied.counts.add, applied.members), (5, 5));
+    assert_eq!(opened.plan(&everybody).await.header.counts.keep, 5);
+}
+
+#[tokio::test]
 async fn a_plan_file_is_the_plan_and_an_altered_one_is_refused() {
     let lake = TestLake::of(&people(3)).await;
     let segment =

@@ -11,6 +11,7 @@ fn names(counts: Counts, census: &Census, age: u64, lifted: Lifted) -> Vec<(Guar
         census,
         lake_age: Some(Duration::from_secs(age * 3_600)),
         other_key: None,
+        publishes_empty: false,
     };
     let guards = judge(&facts, &GuardSettings::default(), lifted);
     guards.iter().map(|guard| (guard.guard, guard.lifted)).collect()
