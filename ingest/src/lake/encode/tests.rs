@@ -13,8 +13,9 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take;
 use hearback_schemas::{ColumnKind, EVENTS};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::basic::Encoding;
+use parquet::basic::{Compression, Encoding};
 use parquet::file::metadata::ParquetMetaData;
+use parquet::file::statistics::Statistics;
 
 use super::{EncodedFile, FileEncoder};
 use crate::lake::settings::WriteSettings;
@@ -198,6 +199,49 @@ async fn columns_without_a_single_value_are_read_as_null() {
     assert_eq!(found.column(2).null_count(), 50_000);
     assert!(subject.dictionary_page_offset().is_none());
     assert!(subject.compressed_size() < 200, "{} bytes of nothing", subject.compressed_size());
+}
+
+#[tokio::test]
+async fn a_column_that_is_small_is_stored_as_it_is_and_a_large_one_is_compressed() {
+    let expected = rows(0, 1000, 5);
+    for batch in [expected.clone(), coded(&expected)] {
+        let file = file_of(&[batch], &WriteSettings::default()).await;
+        let (found, metadata) = read(&file);
+        assert_eq!(found, expected);
+        let [ids, recipient, subject] = [0, 1, 2].map(|at| metadata.row_group(0).column(at));
+        assert!(matches!(ids.compression(), Compression::ZSTD(_)));
+        for small in [recipient, subject] {
+            assert_eq!(small.compression(), Compression::UNCOMPRESSED);
+            assert_eq!(small.compressed_size(), small.uncompressed_size());
+        }
+        assert!(recipient.dictionary_page_offset().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_column_whose_first_pages_are_all_null_is_read_back_whatever_comes_behind() {
+    let nothing = 45_000;
+    let count = 60_000;
+    for different in [4, 1_000_000] {
+        let texts: StringArray =
+            (0..count).map(|i| (i >= nothing).then(|| format!("text {}", i % different))).collect();
+        let mut columns = rows(0, count, 10).columns().to_vec();
+        columns[1] = Arc::new(texts.clone());
+        columns[2] = Arc::new(texts);
+        let expected = RecordBatch::try_new(schema(), columns).expect("columns of the schema");
+        let parts: Vec<RecordBatch> =
+            (0..count / 7500).map(|part| expected.slice(part * 7500, 7500)).collect();
+        for batches in [parts.clone(), parts.iter().map(coded).collect()] {
+            let file = file_of(&batches, &WriteSettings::default()).await;
+            let (found, metadata) = read(&file);
+            assert_eq!(found, expected);
+            for column in [1, 2] {
+                let statistics = metadata.row_group(0).column(column).statistics();
+                let nulls = statistics.and_then(Statistics::null_count_opt);
+                assert_eq!(nulls, (column == 1).then_some(nothing as u64));
+            }
+        }
+    }
 }
 
 #[tokio::test]
