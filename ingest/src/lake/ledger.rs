@@ -13,6 +13,7 @@ use super::Lake;
 use super::commit::{Advance, Fence};
 use super::error::LakeError;
 use super::settings::WriteSettings;
+use super::slices::Slice;
 use super::staging::{Rows, Staging};
 
 /// Appends rows to one ledger.
@@ -91,7 +92,8 @@ impl LedgerWriter {
         let ids = identities(&batch)?;
         let times = times(&batch);
         self.failed = true;
-        self.staging.stage(Rows { partition: None, ids: &ids, times, batch }).await?;
+        let slice = Slice::whole(batch);
+        self.staging.stage(Rows { partition: None, ids: &ids, times, slice }).await?;
         self.failed = false;
         self.commit(now_us).await
     }

@@ -19,6 +19,7 @@ mod positions;
 mod read_ids;
 mod rejects;
 mod settings;
+mod slices;
 mod snapshot;
 mod staging;
 mod stats;

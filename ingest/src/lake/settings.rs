@@ -9,9 +9,10 @@ pub struct WriteSettings {
     /// Memory for identities of committed rows, in bytes. A day whose identities do not fit is
     /// compared with its files at every commit instead: as exact, but slower.
     pub dedupe_memory: usize,
-    /// Rows waiting to be encoded, in bytes of Arrow memory.
+    /// Rows waiting to be encoded, in bytes of Arrow memory; beyond it those of large partitions are encoded.
     pub staged_bytes: usize,
-    /// Files being encoded, in bytes; beyond it the largest are closed and uploaded early.
+    /// Files being encoded, in bytes; beyond it the largest are closed and uploaded early. What they leave
+    /// is for rows of small partitions that wait on.
     pub open_bytes: usize,
     /// Rows in a row group of a data file.
     pub row_group_rows: usize,

@@ -7,10 +7,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use arrow_select::filter::filter_record_batch;
 use futures::{StreamExt, TryStreamExt, stream};
 use hearback_schemas::{Table, UNDATED_EVENT_DATE};
 use object_store::path::Path;
@@ -23,6 +21,7 @@ use super::known_ids::{IdSet, KnownIds, PartitionKey};
 use super::log::{Add, TableLog};
 use super::read_ids::{Visited, visit_ids};
 use super::settings::WriteSettings;
+use super::slices::Slice;
 use super::snapshot::{DataFile, TableSnapshot};
 use super::upload::UPLOADS;
 
@@ -31,6 +30,9 @@ use super::upload::UPLOADS;
 const TIME_TOLERANCE_US: i64 = 60 * 60 * 1_000_000;
 /// Files of fewer rows are encoded whole on one thread, several at a time.
 pub(super) const SMALL_FILE_ROWS: usize = 8192;
+/// A partition whose rows are at least this part of what may wait is worth a file that is begun before the
+/// commit.
+const LARGE_PART: usize = 64;
 
 /// A data file that was uploaded and is in no commit yet.
 #[derive(Clone, Debug)]
@@ -58,7 +60,7 @@ pub(crate) struct StagedPartition {
     /// Earliest and latest time of the rows, in microseconds.
     pub(crate) times: Option<(i64, i64)>,
     /// Rows that wait to be encoded.
-    pending: Vec<RecordBatch>,
+    pending: Vec<Slice>,
     pending_rows: usize,
     pending_bytes: usize,
     encoder: Option<FileEncoder>,
@@ -74,7 +76,7 @@ pub(crate) struct Rows<'a> {
     pub(crate) ids: &'a [u128],
     /// Earliest and latest time, in microseconds; everything if the table is not searched by time.
     pub(crate) times: (i64, i64),
-    pub(crate) batch: RecordBatch,
+    pub(crate) slice: Slice,
 }
 
 /// Everything staged for one table since its last commit.
@@ -94,6 +96,8 @@ pub(crate) struct Staging {
     pub(super) schema: SchemaRef,
     by_partition: HashMap<PartitionKey, Vec<Arc<DataFile>>>,
     pending_bytes: usize,
+    /// So many bytes may wait before it is looked again which rows to encode.
+    look_again_at: usize,
 }
 
 /// Names that nobody else gives: made of the run's own identity and a count.
@@ -130,6 +134,11 @@ impl StagedPartition {
     pub(crate) fn has_deferred(&self, file: &Path) -> bool {
         self.deferred.contains(file)
     }
+
+    /// Whether a file of all that waits is best encoded on one thread.
+    fn is_small(&self) -> bool {
+        self.encoder.is_none() && self.pending_rows < SMALL_FILE_ROWS
+    }
 }
 
 impl Staging {
@@ -148,6 +157,7 @@ impl Staging {
             snapshot,
             partitions: BTreeMap::new(),
             known: KnownIds::new(dedupe_memory),
+            look_again_at: settings.staged_bytes,
             settings,
             duplicates: 0,
             id_column: table.columns[0].name,
@@ -199,17 +209,17 @@ impl Staging {
         if count == 0 {
             return Ok(());
         }
-        let batch = match fresh {
-            Some(fresh) => filter_record_batch(&rows.batch, &BooleanArray::from(fresh))
-                .map_err(LakeError::invalid)?,
-            None => rows.batch,
+        let slices = match fresh {
+            Some(fresh) => rows.slice.keep(fresh)?,
+            None => vec![rows.slice],
         };
-        let bytes = memory_of(&batch);
         let partition = self.partitions.entry(rows.partition).or_default();
-        partition.pending_rows += count;
-        partition.pending_bytes += bytes;
-        partition.pending.push(batch);
-        self.pending_bytes += bytes;
+        for slice in slices {
+            partition.pending_rows += slice.rows();
+            partition.pending_bytes += slice.bytes();
+            self.pending_bytes += slice.bytes();
+            partition.pending.push(slice);
+        }
         self.keep_bounds().await
     }
 
@@ -294,28 +304,36 @@ impl Staging {
     }
 
     /// Encodes the largest partitions when too many rows wait, and ends the largest files when too
-    /// much is open.
+    /// much is open. Where there are many partitions, none of them large, a file begun for each would
+    /// take more memory than its rows: they wait on in what memory files may take, and when that is used
+    /// up as well, each becomes a file of its own.
     async fn keep_bounds(&mut self) -> Result<(), LakeError> {
-        if self.pending_bytes <= self.settings.staged_bytes {
+        let WriteSettings { staged_bytes, open_bytes, .. } = self.settings;
+        if self.pending_bytes <= self.look_again_at {
             return Ok(());
         }
         let mut sizes: Vec<(usize, PartitionKey)> = self
             .partitions
             .iter()
-            .filter(|(_, partition)| partition.pending_bytes > 0)
+            .filter(|(_, partition)| {
+                partition.encoder.is_some() || partition.pending_bytes >= staged_bytes / LARGE_PART
+            })
             .map(|(key, partition)| (partition.pending_bytes, *key))
             .collect();
         sizes.sort_unstable_by(|a, b| b.cmp(a));
-        let enough = self.settings.staged_bytes / 4;
         for (_, key) in sizes {
-            if self.pending_bytes <= enough {
+            if self.pending_bytes <= staged_bytes / 4 {
                 break;
             }
             self.encode_pending(key).await?;
-            if self.open_bytes() > self.settings.open_bytes {
+            if self.open_bytes() > open_bytes {
                 self.close_largest().await?;
             }
         }
+        if self.pending_bytes + self.open_bytes() > staged_bytes + open_bytes {
+            self.write_small_partitions().await?;
+        }
+        self.look_again_at = staged_bytes.max(self.pending_bytes + staged_bytes / LARGE_PART);
         Ok(())
     }
 
@@ -325,7 +343,9 @@ impl Staging {
         if partition.pending.is_empty() {
             return Ok(());
         }
-        let batches = std::mem::take(&mut partition.pending);
+        let slices = std::mem::take(&mut partition.pending);
+        let batches: Vec<RecordBatch> = slices.iter().map(Slice::to_batch).collect();
+        drop(slices);
         if partition.encoder.is_none() {
             // More rows are likely to come; a Bloom filter folds to what it needs in the end.
             let expected = partition.pending_rows.saturating_mul(4);
@@ -374,18 +394,11 @@ impl Staging {
     /// Encodes and uploads everything that is staged.
     pub(crate) async fn finish_files(&mut self) -> Result<(), LakeError> {
         let threads = self.settings.encode_threads.max(1);
-        let mut small = Vec::new();
         let mut uploads = Vec::new();
         let keys: Vec<PartitionKey> = self.partitions.keys().copied().collect();
         for key in keys {
-            let Some(partition) = self.partitions.get_mut(&key) else { continue };
-            if partition.encoder.is_none() && partition.pending_rows < SMALL_FILE_ROWS {
-                if partition.pending.is_empty() {
-                    continue;
-                }
-                let rows = std::mem::take(&mut partition.pending_rows);
-                self.pending_bytes -= std::mem::take(&mut partition.pending_bytes);
-                small.push((key, rows, std::mem::take(&mut partition.pending), self.names.next()));
+            let Some(partition) = self.partitions.get(&key) else { continue };
+            if partition.is_small() {
                 continue;
             }
             self.encode_pending(key).await?;
@@ -399,13 +412,26 @@ impl Staging {
             }
         }
         self.upload_all(uploads).await?;
+        self.write_small_partitions().await
+    }
 
-        let mut files = Vec::with_capacity(small.len());
-        for (key, rows, batches, name) in small {
-            files.push(self.write_small(key, rows, batches, name));
+    /// Encodes and uploads the partitions of few rows, several at a time.
+    async fn write_small_partitions(&mut self) -> Result<(), LakeError> {
+        let mut small = Vec::new();
+        for (key, partition) in &mut self.partitions {
+            if partition.is_small() && !partition.pending.is_empty() {
+                let rows = std::mem::take(&mut partition.pending_rows);
+                self.pending_bytes -= std::mem::take(&mut partition.pending_bytes);
+                small.push((*key, rows, std::mem::take(&mut partition.pending), self.names.next()));
+            }
         }
+        let mut files = Vec::with_capacity(small.len());
+        for (key, rows, slices, name) in small {
+            files.push(self.write_small(key, rows, slices, name));
+        }
+        let at_once = self.settings.encode_threads.max(UPLOADS);
         let done: Vec<(PartitionKey, StagedFile)> =
-            stream::iter(files).buffer_unordered(threads.max(UPLOADS)).try_collect().await?;
+            stream::iter(files).buffer_unordered(at_once).try_collect().await?;
         for (key, file) in done {
             self.partitions.entry(key).or_default().files.push(file);
         }
@@ -425,21 +451,8 @@ impl Staging {
         self.known.commit_done();
         self.duplicates = 0;
         self.pending_bytes = 0;
+        self.look_again_at = self.settings.staged_bytes;
     }
-}
-
-/// Memory of a batch, in bytes. Dictionaries are shared by the days that were decoded together; each
-/// bears its part.
-fn memory_of(batch: &RecordBatch) -> usize {
-    let column = |column: &ArrayRef| match column.as_any_dictionary_opt() {
-        Some(coded) => {
-            let values = coded.values();
-            let part = values.get_array_memory_size() / Arc::strong_count(values);
-            coded.keys().len() * size_of::<i32>() + part
-        }
-        None => column.get_array_memory_size(),
-    };
-    batch.columns().iter().map(column).sum()
 }
 
 /// The partitions in which a copy of a row can stand: its own, and the undated one. What cannot have

@@ -5,6 +5,7 @@ mod dedupe;
 mod faulty_store;
 mod ledger;
 mod log_readers;
+mod many_days;
 mod other_engines;
 mod positions;
 mod races;

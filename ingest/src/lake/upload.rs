@@ -17,6 +17,7 @@ use super::error::LakeError;
 use super::known_ids::{IdSet, PartitionKey};
 use super::log::Add;
 use super::read_ids::batch_ids;
+use super::slices::Slice;
 use super::staging::{Rewritten, SMALL_FILE_ROWS, StagedFile, Staging};
 use super::stats::format_date;
 
@@ -29,11 +30,13 @@ impl Staging {
         &self,
         key: PartitionKey,
         rows: usize,
-        batches: Vec<RecordBatch>,
+        slices: Vec<Slice>,
         name: Uuid,
     ) -> Result<(PartitionKey, StagedFile), LakeError> {
         let schema = Arc::clone(&self.schema);
         let mut encoder = FileEncoder::new(self.log.table, schema, &self.settings, rows)?;
+        let batches: Vec<RecordBatch> = slices.iter().map(Slice::to_batch).collect();
+        drop(slices);
         encoder.encode(&batches, 1).await?;
         drop(batches);
         let encoded = encoder.finish(1).await?;

@@ -18,6 +18,7 @@ use super::positions::{
 };
 use super::rejects::{Occurrences, reject_rows};
 use super::settings::WriteSettings;
+use super::slices::Slice;
 use super::staging::{Rows, Staging};
 use super::{Lake, TableSnapshot};
 
@@ -173,13 +174,16 @@ impl LakeWriter {
         decoded: Decoded,
         origin: Provenance<'_>,
     ) -> Result<(), LakeError> {
-        for partition in decoded.partitions {
-            let batch = self.columns.with_ingest_time(&partition, origin.now_us)?;
+        let mut batches = Vec::with_capacity(decoded.partitions.len());
+        for partition in &decoded.partitions {
+            batches.push(self.columns.with_ingest_time(partition, origin.now_us)?);
+        }
+        for (partition, slice) in decoded.partitions.iter().zip(Slice::all(batches)?) {
             let rows = Rows {
                 partition: Some(partition.event_date),
                 ids: &partition.event_ids,
                 times: partition.event_times,
-                batch,
+                slice,
             };
             self.events.stage(rows).await?;
         }
@@ -198,7 +202,7 @@ impl LakeWriter {
                 partition: None,
                 ids: &rows.ids,
                 times: (i64::MIN, i64::MAX),
-                batch: rows.batch,
+                slice: Slice::whole(rows.batch),
             };
             self.rejects.stage(rows).await?;
         }

@@ -1,0 +1,109 @@
+//! Rows that wait to be encoded, as parts of batches that others may share.
+//!
+//! Rows that were decoded together may be of many days, a few of each. A batch of fifty columns takes up
+//! ten kilobytes however few its rows are, so such days share one.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
+
+use super::error::LakeError;
+
+/// Batches of fewer rows than this share one.
+const FEW_ROWS: usize = 256;
+
+/// Some rows of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Slice {
+    batch: Arc<RecordBatch>,
+    start: usize,
+    rows: usize,
+    /// Its part of the memory of the batch, in bytes.
+    bytes: usize,
+}
+
+impl Slice {
+    /// All rows of a batch.
+    pub(crate) fn whole(batch: RecordBatch) -> Self {
+        Self { start: 0, rows: batch.num_rows(), bytes: memory_of(&batch), batch: Arc::new(batch) }
+    }
+
+    /// All rows of each of some batches, which have one schema, in their order.
+    pub(crate) fn all(batches: Vec<RecordBatch>) -> Result<Vec<Self>, LakeError> {
+        let is_few = |batch: &&RecordBatch| batch.num_rows() < FEW_ROWS;
+        let few: Vec<&RecordBatch> = batches.iter().filter(is_few).collect();
+        let (Some(first), true) = (few.first(), few.len() > 1) else {
+            return Ok(batches.into_iter().map(Self::whole).collect());
+        };
+        let shared = concat_batches(first.schema_ref(), few).map_err(LakeError::invalid)?;
+        let mut rest = Self::whole(shared);
+        let mut slices = Vec::with_capacity(batches.len());
+        for batch in batches {
+            slices.push(match is_few(&&batch) {
+                true => rest.split_off_front(batch.num_rows()),
+                false => Self::whole(batch),
+            });
+        }
+        Ok(slices)
+    }
+
+    fn split_off_front(&mut self, rows: usize) -> Self {
+        let bytes = self.part(rows);
+        let front = Self { batch: Arc::clone(&self.batch), start: self.start, rows, bytes };
+        self.start += rows;
+        self.rows -= rows;
+        self.bytes -= bytes;
+        front
+    }
+
+    fn part(&self, rows: usize) -> usize {
+        self.bytes * rows / self.rows.max(1)
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Memory of the rows, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The rows.
+    pub(crate) fn to_batch(&self) -> RecordBatch {
+        self.batch.slice(self.start, self.rows)
+    }
+
+    /// The rows that are to be kept, one answer for each. Few rows stay where they are.
+    pub(crate) fn keep(mut self, keep: Vec<bool>) -> Result<Vec<Self>, LakeError> {
+        if self.rows >= FEW_ROWS {
+            let kept = filter_record_batch(&self.to_batch(), &BooleanArray::from(keep));
+            return Ok(vec![Self::whole(kept.map_err(LakeError::invalid)?)]);
+        }
+        let mut kept = Vec::new();
+        for run in keep.chunk_by(|this, next| this == next) {
+            let slice = self.split_off_front(run.len());
+            if run[0] {
+                kept.push(slice);
+            }
+        }
+        Ok(kept)
+    }
+}
+
+/// Memory of a batch, in bytes. Dictionaries are shared by the days that were decoded together; each
+/// bears its part.
+fn memory_of(batch: &RecordBatch) -> usize {
+    let column = |column: &ArrayRef| match column.as_any_dictionary_opt() {
+        Some(coded) => {
+            let values = coded.values();
+            let part = values.get_array_memory_size() / Arc::strong_count(values);
+            coded.keys().len() * size_of::<i32>() + part
+        }
+        None => column.get_array_memory_size(),
+    };
+    batch.columns().iter().map(column).sum()
+}
