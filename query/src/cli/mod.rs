@@ -9,6 +9,7 @@ mod demo;
 mod error;
 mod ingest;
 mod lag;
+mod memory;
 mod query;
 mod report;
 mod schema;
@@ -102,6 +103,7 @@ impl Session {
     }
 
     async fn engine_at(&self, lake: &str) -> Result<Engine, CliError> {
+        memory::keep_freed();
         let settings = EngineSettings {
             threads: usize::try_from(self.config.number("query.threads")).unwrap_or(1),
             memory_limit: usize::try_from(self.config.number("query.memory_limit"))

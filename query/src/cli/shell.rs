@@ -13,7 +13,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Context, Editor, Helper, Highlighter, Hinter};
 
 use super::{CliError, Session, query};
-use crate::engine::{Engine, VIEWS};
+use crate::engine::{Engine, VIEWS, sql_name};
 use crate::output::{Align, Format, TextTable};
 
 /// Statements remembered between sessions.
@@ -145,7 +145,7 @@ async fn describe(engine: &Engine, command: &str) {
                     let mut table =
                         TextTable::new(&[("column", Align::Left), ("type", Align::Left)]);
                     for field in statement.schema().fields() {
-                        table.row(vec![field.name().clone(), field.data_type().to_string()]);
+                        table.row(vec![field.name().clone(), sql_name(field.data_type())]);
                     }
                     print!("{}", table.render());
                 }

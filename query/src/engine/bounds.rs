@@ -4,7 +4,7 @@
 //! rounded to milliseconds when the log was written, so maxima are widened and nothing here is
 //! given to the planner as exact but row counts and the partition's value.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, UInt64Array};
@@ -12,56 +12,92 @@ use arrow_schema::{DataType, Schema};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Column, ColumnStatistics, ScalarValue, Statistics};
+use hearback_ingest::lake::{DataFile, StatsValue};
+use hearback_schemas::UNDATED_EVENT_DATE;
+
+const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
 
 /// Smallest and largest value of one column of one file.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bounds {
+struct Bounds {
     /// No value is smaller.
-    pub(super) min: Option<ScalarValue>,
+    min: Option<ScalarValue>,
     /// No value is larger.
-    pub(super) max: Option<ScalarValue>,
+    max: Option<ScalarValue>,
     /// Rows where the column is NULL.
-    pub(super) nulls: Option<u64>,
+    nulls: Option<u64>,
 }
 
-/// What is known about one file.
-#[derive(Clone, Debug)]
-pub(super) struct FileBounds {
-    /// Rows of the file, if the log says.
-    pub(super) rows: Option<u64>,
-    /// Bytes of the file.
-    pub(super) bytes: u64,
-    /// Columns of which something is known.
-    pub(super) columns: HashMap<String, Bounds>,
-}
-
-impl FileBounds {
-    /// The same for the planner, over the columns of `schema`.
-    pub(super) fn statistics(&self, schema: &Schema) -> Statistics {
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|field| {
-                let mut statistics = ColumnStatistics::new_unknown();
-                if let Some(bounds) = self.columns.get(field.name()) {
-                    if let Some(nulls) = bounds.nulls {
-                        statistics.null_count = Precision::Exact(size(nulls));
-                    }
-                    if let Some(min) = &bounds.min {
-                        statistics.min_value = Precision::Inexact(min.clone());
-                    }
-                    if let Some(max) = &bounds.max {
-                        statistics.max_value = Precision::Inexact(max.clone());
-                    }
-                }
-                statistics
+/// What is known of a column of a file: what the log says; the date itself, which the partition says; and
+/// where the log is silent, that `event_time` lies within that day (the undated partition says nothing
+/// about it).
+fn bounds(file: &DataFile, column: &str) -> Option<Bounds> {
+    if let (Some(date), "event_date") = (file.partition, column) {
+        let date = ScalarValue::Date32(Some(date));
+        return Some(Bounds { min: Some(date.clone()), max: Some(date), nulls: Some(0) });
+    }
+    if let Some(stats) = file.stats.column(column) {
+        return Some(Bounds {
+            min: stats.min.as_ref().map(scalar),
+            max: stats.max.as_ref().map(scalar),
+            nulls: stats.nulls,
+        });
+    }
+    match file.partition {
+        Some(date) if column == "event_time" && date != UNDATED_EVENT_DATE => {
+            let start = i64::from(date) * MICROSECONDS_PER_DAY;
+            Some(Bounds {
+                min: Some(instant(start)),
+                max: Some(instant(start + MICROSECONDS_PER_DAY - 1)),
+                nulls: Some(0),
             })
-            .collect();
-        Statistics {
-            num_rows: self.rows.map_or(Precision::Absent, |rows| Precision::Exact(size(rows))),
-            total_byte_size: Precision::Inexact(size(self.bytes)),
-            column_statistics: columns,
         }
+        _ => None,
+    }
+}
+
+fn scalar(value: &StatsValue) -> ScalarValue {
+    match value {
+        StatsValue::Timestamp(at) => instant(*at),
+        StatsValue::Integer(number) => ScalarValue::Int64(Some(*number)),
+        StatsValue::Text(text) => ScalarValue::Utf8View(Some(text.clone())),
+    }
+}
+
+fn instant(at: i64) -> ScalarValue {
+    ScalarValue::TimestampMicrosecond(Some(at), Some(Arc::from("UTC")))
+}
+
+/// What is known of a file, for the planner: in the order of `schema`, of the columns that `wanted` picks.
+pub(super) fn statistics(
+    file: &DataFile,
+    schema: &Schema,
+    wanted: impl Fn(&str) -> bool,
+) -> Statistics {
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let mut statistics = ColumnStatistics::new_unknown();
+            let known = wanted(field.name()).then(|| bounds(file, field.name())).flatten();
+            if let Some(bounds) = known {
+                if let Some(nulls) = bounds.nulls {
+                    statistics.null_count = Precision::Exact(size(nulls));
+                }
+                if let Some(min) = bounds.min {
+                    statistics.min_value = Precision::Inexact(min);
+                }
+                if let Some(max) = bounds.max {
+                    statistics.max_value = Precision::Inexact(max);
+                }
+            }
+            statistics
+        })
+        .collect();
+    Statistics {
+        num_rows: file.rows.map_or(Precision::Absent, |rows| Precision::Exact(size(rows))),
+        total_byte_size: Precision::Inexact(size(file.size)),
+        column_statistics: columns,
     }
 }
 
@@ -72,22 +108,18 @@ fn size(number: u64) -> usize {
 /// The bounds of a list of files, as pruning asks for them.
 pub(super) struct FilesBounds<'a> {
     pub(super) schema: &'a Schema,
-    pub(super) files: Vec<&'a FileBounds>,
+    pub(super) files: &'a [&'a DataFile],
 }
 
 impl FilesBounds<'_> {
-    fn values(
-        &self,
-        column: &Column,
-        pick: impl Fn(&Bounds) -> Option<ScalarValue>,
-    ) -> Option<ArrayRef> {
+    fn values(&self, column: &Column, pick: fn(Bounds) -> Option<ScalarValue>) -> Option<ArrayRef> {
         let kind = self.schema.field_with_name(column.name()).ok()?.data_type();
         if matches!(kind, DataType::Map(..) | DataType::List(_)) {
             return None;
         }
         let unknown = ScalarValue::try_from(kind).ok()?;
         let values = self.files.iter().map(|file| {
-            file.columns.get(column.name()).and_then(&pick).unwrap_or_else(|| unknown.clone())
+            bounds(file, column.name()).and_then(pick).unwrap_or_else(|| unknown.clone())
         });
         ScalarValue::iter_to_array(values).ok()
     }
@@ -95,11 +127,11 @@ impl FilesBounds<'_> {
 
 impl PruningStatistics for FilesBounds<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.values(column, |bounds| bounds.min.clone())
+        self.values(column, |bounds| bounds.min)
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.values(column, |bounds| bounds.max.clone())
+        self.values(column, |bounds| bounds.max)
     }
 
     fn num_containers(&self) -> usize {
@@ -107,10 +139,8 @@ impl PruningStatistics for FilesBounds<'_> {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        let counts = self
-            .files
-            .iter()
-            .map(|file| file.columns.get(column.name()).and_then(|bounds| bounds.nulls));
+        let nulls = |file: &&DataFile| bounds(file, column.name()).and_then(|bounds| bounds.nulls);
+        let counts = self.files.iter().map(nulls);
         Some(Arc::new(counts.collect::<UInt64Array>()))
     }
 

@@ -8,21 +8,19 @@ use std::sync::{Arc, Mutex as StdMutex, OnceLock};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
-use datafusion::common::ScalarValue;
 use datafusion::datasource::{MemTable, ViewTable};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use hearback_ingest::lake::{ColumnStats, Lake, LakeError, StatsValue, TableSnapshot};
+use hearback_ingest::lake::{Lake, LakeError, TableSnapshot};
 use hearback_schemas::{
     ENDPOINT_IMPORTS, EVENTS, REJECTS, SEGMENT_LEDGER, SUPPRESSION_LEDGER, SUPPRESSION_LIST, Table,
 };
 use tokio::sync::Mutex;
 
-use super::bounds::{Bounds, FileBounds};
 use super::error::{EngineError, external};
 use super::streams;
-use super::table::{LakeTable, ScanFile};
+use super::table::LakeTable;
 use super::views::{DIALECT, VIEWS, view};
 
 /// Tables that statements can name.
@@ -124,8 +122,7 @@ impl LakeSchema {
                 {
                     versions.insert(table.name, version);
                 }
-                let files = scan_files(&snapshot);
-                Ok(Arc::new(LakeTable::new(table, self.store.clone(), files)))
+                Ok(Arc::new(LakeTable::new(table, self.store.clone(), snapshot.files)))
             }
             Err(source) => {
                 external(EngineError::Lake { table: table.name.to_owned(), source: source.into() })
@@ -191,42 +188,5 @@ impl SchemaProvider for LakeSchema {
 
     fn table_exist(&self, name: &str) -> bool {
         BASE_TABLES.iter().any(|table| table.name == name) || view(name).is_some()
-    }
-}
-
-/// The snapshot's files as the scan wants them.
-fn scan_files(snapshot: &TableSnapshot) -> Vec<ScanFile> {
-    let files = snapshot.files.iter().map(|file| ScanFile {
-        path: file.path.clone(),
-        modified_ms: file.modified_ms,
-        bounds: FileBounds {
-            rows: file.rows,
-            bytes: file.size,
-            columns: file
-                .stats
-                .columns()
-                .map(|(name, stats)| (name.to_owned(), bounds(stats)))
-                .collect(),
-        },
-        event_date: file.partition,
-    });
-    files.collect()
-}
-
-fn bounds(stats: &ColumnStats) -> Bounds {
-    Bounds {
-        min: stats.min.as_ref().map(scalar),
-        max: stats.max.as_ref().map(scalar),
-        nulls: stats.nulls,
-    }
-}
-
-fn scalar(value: &StatsValue) -> ScalarValue {
-    match value {
-        StatsValue::Timestamp(at) => {
-            ScalarValue::TimestampMicrosecond(Some(*at), Some(Arc::from("UTC")))
-        }
-        StatsValue::Integer(number) => ScalarValue::Int64(Some(*number)),
-        StatsValue::Text(text) => ScalarValue::Utf8View(Some(text.clone())),
     }
 }

@@ -14,11 +14,13 @@ mod session;
 mod streams;
 mod synonyms;
 mod table;
+mod types;
 mod views;
 
 pub use error::EngineError;
 pub use session::{Engine, EngineSettings, Statement};
 pub use table::LakeTable;
+pub(crate) use types::sql_name;
 pub use views::{VIEWS, View};
 
 #[cfg(test)]

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use datafusion::catalog::MemoryCatalogProviderList;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Optimizer;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
@@ -26,6 +27,7 @@ use super::chance::ChanceStays;
 use super::dialect::{self, LakeDialect};
 use super::error::EngineError;
 use super::functions;
+use super::types;
 use super::views::{self, VIEWS};
 
 /// Rows that operators hand on at once. DataFusion's own 8,192 is for rows that are wider than most answers.
@@ -43,7 +45,8 @@ pub struct EngineSettings {
 /// A lake that can be asked.
 pub struct Engine {
     snapshots: Arc<Snapshots>,
-    runtime: Arc<RuntimeEnv>,
+    /// The state that each statement's session begins with.
+    template: SessionState,
     settings: EngineSettings,
 }
 
@@ -92,7 +95,8 @@ impl Engine {
         if let Ok(url) = Url::parse(STORE_URL) {
             runtime.register_object_store(&url, Arc::clone(&lake.place().store));
         }
-        Ok(Self { snapshots: Arc::new(Snapshots::new(lake)), runtime, settings })
+        let template = template(runtime, settings)?;
+        Ok(Self { snapshots: Arc::new(Snapshots::new(lake)), template, settings })
     }
 
     /// The newest version of a table; None if it has not been created.
@@ -128,34 +132,23 @@ impl Engine {
         if options.verify_plan(&plan).is_err() {
             return Err(not_a_question());
         }
+        let plan = match plan {
+            LogicalPlan::DescribeTable(question) => {
+                types::described(&question).map_err(|error| EngineError::running(&error))?
+            }
+            plan => plan,
+        };
         Ok(Statement { context, lake, plan })
     }
 
+    /// A session of its own for each statement, so that none sees what another has set or read.
     fn context(&self) -> Result<(SessionContext, Arc<LakeSchema>), EngineError> {
         let schema = LakeSchema::new(Arc::clone(&self.snapshots))
             .map_err(|error| EngineError::running(&error))?;
         let schema = Arc::new(schema);
-        let mut config = SessionConfig::new()
-            .with_target_partitions(self.settings.threads)
-            .with_batch_size(BATCH_ROWS)
-            .with_create_default_catalog_and_schema(false)
-            .with_default_catalog_and_schema("hearback", "lake")
-            .with_information_schema(true);
-        let options = config.options_mut();
-        options.sql_parser.collect_spans = true;
-        options.sql_parser.dialect = views::DIALECT;
-        // Each table says for itself (`LakeTable::reads_much_beside`).
-        options.execution.parquet.pushdown_filters = false;
-        options.execution.time_zone = Some("+00:00".to_owned());
-        let mut rules = Optimizer::new().rules;
-        rules.insert(0, Arc::new(ChanceStays));
-        let mut state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(Arc::clone(&self.runtime))
-            .with_default_features()
-            .with_optimizer_rules(rules)
-            .build();
-        functions::register(&mut state).map_err(|error| EngineError::running(&error))?;
+        let mut state = self.template.clone();
+        // A clone shares the catalogs of what it was cloned from.
+        state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
         let context = SessionContext::new_with_state(state);
         context.register_catalog("hearback", Arc::new(LakeCatalog { schema: Arc::clone(&schema) }));
         let session = context.state_weak_ref();
@@ -163,6 +156,36 @@ impl Engine {
             .plan_views_with(Box::new(move || session.upgrade().map(|state| state.read().clone())));
         Ok((context, schema))
     }
+}
+
+/// What all sessions have in common: settings, functions, rules. Putting it together takes longer than
+/// planning a small statement.
+fn template(
+    runtime: Arc<RuntimeEnv>,
+    settings: EngineSettings,
+) -> Result<SessionState, EngineError> {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(settings.threads)
+        .with_batch_size(BATCH_ROWS)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema("hearback", "lake")
+        .with_information_schema(true);
+    let options = config.options_mut();
+    options.sql_parser.collect_spans = true;
+    options.sql_parser.dialect = views::DIALECT;
+    // Each table says for itself (`LakeTable::reads_much_beside`).
+    options.execution.parquet.pushdown_filters = false;
+    options.execution.time_zone = Some("+00:00".to_owned());
+    let mut rules = Optimizer::new().rules;
+    rules.insert(0, Arc::new(ChanceStays));
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_optimizer_rules(rules)
+        .build();
+    functions::register(&mut state).map_err(|error| EngineError::running(&error))?;
+    Ok(state)
 }
 
 impl Statement {

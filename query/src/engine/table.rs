@@ -3,7 +3,7 @@
 //!
 //! Invariant: the scan reads the files of one snapshot and nothing else, and never writes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,13 +15,16 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
 use datafusion::common::{Column, DFSchema, ScalarValue, Statistics, not_impl_err};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, CachedParquetMetaData,
+};
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource,
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::utils::conjunction;
@@ -29,11 +32,13 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use hearback_ingest::lake::DataFile;
 use hearback_schemas::Table;
 use object_store::ObjectMeta;
-use object_store::path::Path;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::schema::types::SchemaDescriptor;
 
-use super::bounds::{Bounds, FileBounds, FilesBounds};
+use super::bounds::{FilesBounds, statistics};
 
 /// Bytes read from the end of a file in the hope that the whole footer is in them: one request
 /// instead of two on an object store.
@@ -42,21 +47,6 @@ const FOOTER_HINT: usize = 128 * 1024;
 /// So many columns beside those of the filter are worth choosing rows for while decoding; measured.
 const WORTH_CHOOSING: usize = 3;
 
-const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
-
-/// A file of the snapshot, before it is given to the scan.
-#[derive(Clone, Debug)]
-pub(super) struct ScanFile {
-    /// Path in the object store.
-    pub(super) path: Path,
-    /// When it was written, in milliseconds since 1970.
-    pub(super) modified_ms: i64,
-    /// What is known about it.
-    pub(super) bounds: FileBounds,
-    /// `event_date`, in tables that are partitioned by it.
-    pub(super) event_date: Option<i32>,
-}
-
 /// One table of the lake at one version.
 pub struct LakeTable {
     table: &'static Table,
@@ -64,8 +54,10 @@ pub struct LakeTable {
     schema: SchemaRef,
     /// Columns of the files first, then the partition columns: the order of the scan.
     scan_schema: TableSchema,
+    /// The schema of files that were written to the newest definition of the table.
+    whole: Option<SchemaDescriptor>,
     store: ObjectStoreUrl,
-    files: Vec<ScanFile>,
+    files: Vec<Arc<DataFile>>,
 }
 
 impl fmt::Debug for LakeTable {
@@ -78,7 +70,11 @@ impl fmt::Debug for LakeTable {
 }
 
 impl LakeTable {
-    pub(super) fn new(table: &'static Table, store: ObjectStoreUrl, files: Vec<ScanFile>) -> Self {
+    pub(super) fn new(
+        table: &'static Table,
+        store: ObjectStoreUrl,
+        files: Vec<Arc<DataFile>>,
+    ) -> Self {
         let file_schema = with_views(&table.file_schema());
         let partition_columns: Vec<FieldRef> = table
             .arrow_schema()
@@ -87,21 +83,21 @@ impl LakeTable {
             .filter(|field| table.is_partition(field.name()))
             .cloned()
             .collect();
-        let files = files.into_iter().map(with_partition_bounds).collect();
         Self {
             table,
             schema: with_views(&table.arrow_schema()),
             scan_schema: TableSchema::builder(file_schema)
                 .with_table_partition_cols(partition_columns)
                 .build(),
+            whole: ArrowSchemaConverter::new().convert(&table.file_schema()).ok(),
             store,
             files,
         }
     }
 
     /// The files that may hold a row that passes every filter.
-    fn prune(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&ScanFile>> {
-        let mut files: Vec<&ScanFile> = self.files.iter().collect();
+    fn prune(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&DataFile>> {
+        let mut files: Vec<&DataFile> = self.files.iter().map(AsRef::as_ref).collect();
         let (exact, inexact): (Vec<Expr>, Vec<Expr>) =
             filters.iter().cloned().partition(|filter| self.is_partition_filter(filter));
         if let Some(filter) = conjunction(exact) {
@@ -119,11 +115,7 @@ impl LakeTable {
         let Ok(predicate) = predicate else {
             return Ok(files);
         };
-        let bounds = FilesBounds {
-            schema: &self.schema,
-            files: files.iter().map(|file| &file.bounds).collect(),
-        };
-        let keep = predicate.prune(&bounds)?;
+        let keep = predicate.prune(&FilesBounds { schema: &self.schema, files: &files })?;
         let kept = files.into_iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file);
         Ok(kept.collect())
     }
@@ -133,10 +125,10 @@ impl LakeTable {
         &self,
         state: &dyn Session,
         filter: &Expr,
-        files: Vec<&'a ScanFile>,
-    ) -> Result<Vec<&'a ScanFile>> {
+        files: Vec<&'a DataFile>,
+    ) -> Result<Vec<&'a DataFile>> {
         let dates: ArrayRef =
-            Arc::new(arrow_array::Date32Array::from_iter(files.iter().map(|file| file.event_date)));
+            Arc::new(arrow_array::Date32Array::from_iter(files.iter().map(|file| file.partition)));
         let schema = Arc::new(Schema::new(vec![Field::new("event_date", DataType::Date32, true)]));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![dates])?;
         let expr = state.create_physical_expr(filter.clone(), &DFSchema::try_from(schema)?)?;
@@ -258,7 +250,21 @@ impl TableProvider for LakeTable {
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let files = files.into_iter().map(|file| self.partitioned(file)).collect();
+        let columns = self.schema.fields();
+        let mut named: HashSet<&str> = match projection {
+            Some(projection) => projection.iter().map(|at| columns[*at].name().as_str()).collect(),
+            None => columns.iter().map(|field| field.name().as_str()).collect(),
+        };
+        named.extend(filters.iter().flat_map(Expr::column_refs).map(Column::name));
+        let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let files = files.into_iter().map(|file| {
+            let mut part = self.partitioned(file, &named);
+            if self.is_known_whole(&part.object_meta, footers.as_ref()) {
+                part.arrow_schema = Some(Arc::clone(self.scan_schema.file_schema()));
+            }
+            part
+        });
+        let files = files.collect();
         Ok(DataSourceExec::from_data_source(self.config(state, files, projection, filters, limit)?))
     }
 
@@ -273,19 +279,36 @@ impl TableProvider for LakeTable {
 }
 
 impl LakeTable {
-    fn partitioned(&self, file: &ScanFile) -> PartitionedFile {
+    /// Whether the file's footer is at hand and says that it has all columns, as we write them. Then its
+    /// schema need not be worked out again, which takes longer than reading a few columns of a day.
+    fn is_known_whole(&self, file: &ObjectMeta, footers: &FileMetadataCache) -> bool {
+        let Some(footer) = footers.get(&file.location).filter(|entry| entry.is_valid_for(file))
+        else {
+            return false;
+        };
+        let Some(footer) = footer.file_metadata.as_any().downcast_ref::<CachedParquetMetaData>()
+        else {
+            return false;
+        };
+        let schema = footer.parquet_metadata().file_metadata().schema_descr();
+        self.whole.as_ref().is_some_and(|whole| whole.root_schema() == schema.root_schema())
+    }
+
+    /// A file as the scan wants it, with what is known of the columns that the statement names.
+    fn partitioned(&self, file: &DataFile, named: &HashSet<&str>) -> PartitionedFile {
         let mut part = PartitionedFile::new_from_meta(ObjectMeta {
             location: file.path.clone(),
             last_modified: DateTime::from_timestamp_millis(file.modified_ms).unwrap_or_default(),
-            size: file.bounds.bytes,
+            size: file.size,
             e_tag: None,
             version: None,
         });
         if !self.table.partition_columns.is_empty() {
-            part.partition_values = vec![ScalarValue::Date32(file.event_date)];
+            part.partition_values = vec![ScalarValue::Date32(file.partition)];
         }
         // The statistics of partition columns are added from the values above.
-        part.with_statistics(Arc::new(file.bounds.statistics(self.scan_schema.file_schema())))
+        let schema = self.scan_schema.file_schema();
+        part.with_statistics(Arc::new(statistics(file, schema, |column| named.contains(column))))
     }
 }
 
@@ -303,31 +326,4 @@ fn with_views(schema: &Schema) -> SchemaRef {
         })
         .collect();
     Arc::new(Schema::new(fields))
-}
-
-/// Adds what the partition says: the date itself, and where the log is silent, that `event_time`
-/// lies within that day (the undated partition says nothing about it).
-fn with_partition_bounds(mut file: ScanFile) -> ScanFile {
-    let Some(date) = file.event_date else {
-        return file;
-    };
-    let day = Bounds {
-        min: Some(ScalarValue::Date32(Some(date))),
-        max: Some(ScalarValue::Date32(Some(date))),
-        nulls: Some(0),
-    };
-    let columns: &mut HashMap<String, Bounds> = &mut file.bounds.columns;
-    columns.insert("event_date".to_owned(), day);
-    if date != hearback_schemas::UNDATED_EVENT_DATE && !columns.contains_key("event_time") {
-        let start = i64::from(date) * MICROSECONDS_PER_DAY;
-        let instant =
-            |at| Some(ScalarValue::TimestampMicrosecond(Some(at), Some(Arc::from("UTC"))));
-        let within = Bounds {
-            min: instant(start),
-            max: instant(start + MICROSECONDS_PER_DAY - 1),
-            nulls: Some(0),
-        };
-        columns.insert("event_time".to_owned(), within);
-    }
-    file
 }

@@ -2,6 +2,7 @@
 
 mod dialect;
 mod due;
+mod footers;
 mod messages;
 mod pruning;
 mod refusal;

@@ -61,3 +61,17 @@ async fn what_postgres_reads_is_read_as_before() {
         "SELECT '7'::INT + 1, E'a\\tb' = 'a' || chr(9) || 'b', 5 BETWEEN 1 AND 9 AND NOT FALSE";
     assert_eq!(lake.ask(casts).await, ["8,true,true"]);
 }
+
+#[tokio::test]
+async fn describe_names_types_as_the_schema_does() {
+    let lake = TestLake::of(&[send("m1", "reader@example.com")]).await;
+    let described = lake.ask("DESCRIBE events").await;
+    let wanted = hearback_schemas::EVENTS.columns.iter().map(|column| {
+        let nullable = if column.required { "NO" } else { "YES" };
+        let kind = column.kind.sql();
+        let kind = if kind.contains(',') { format!("\"{kind}\"") } else { kind.to_owned() };
+        format!("{},{kind},{nullable}", column.name)
+    });
+    assert_eq!(described, wanted.collect::<Vec<_>>());
+    assert!(lake.ask("DESCRIBE messages").await.contains(&"sent_time,timestamp,YES".to_owned()));
+}
