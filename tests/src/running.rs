@@ -1,6 +1,8 @@
 //! A process of the program that goes on while a test does other things.
 
 use std::cell::RefCell;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,30 @@ impl Running {
     pub fn said(&self) -> String {
         let bytes = std::fs::read(self.said.path()).expect("the file is there");
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// What it answers at a path of the address where it serves its metrics, once it says which.
+    ///
+    /// # Panics
+    /// When it does not say within 30 seconds, or does not answer.
+    #[must_use]
+    pub fn get(&self, path: &str) -> String {
+        let began = Instant::now();
+        let address = loop {
+            let said = self.said();
+            let found = said.split("http://").nth(1).and_then(|rest| rest.split("/metrics").next());
+            if let Some(address) = found {
+                break address.to_owned();
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{said}");
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        let mut stream = TcpStream::connect(&address).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")
+            .expect("it takes requests");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
     }
 
     /// Its number.

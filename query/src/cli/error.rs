@@ -86,21 +86,6 @@ impl CliError {
         self
     }
 
-    /// Whether a guard refused it.
-    pub(super) fn is_refusal(&self) -> bool {
-        self.exit == Exit::Refused
-    }
-
-    /// The sentence with its causes, in one line.
-    pub(super) fn in_one_line(&self) -> String {
-        let mut line = self.sentence.clone();
-        for cause in self.causes() {
-            line.push_str(": ");
-            line.push_str(&cause);
-        }
-        line
-    }
-
     /// Whether what was asked is wrong, rather than failed.
     pub(super) fn is_usage(&self) -> bool {
         self.exit == Exit::Usage

@@ -5,6 +5,7 @@
 //! - [`plan`] puts it together and [`guards`] judge it; [`plan_file`] is its form outside.
 //! - [`apply`] does it, under a [`lease`], with [`receipts`] in the ledger; [`destination`] are the
 //!   places, one file a kind.
+//! - [`runner`] does it again and again, when schedules say so.
 //! - [`endpoints`] imports what Amazon Pinpoint knew of people, [`convert`] turns its segments into SQL.
 //!
 //! Invariant: a destination has what the newest generation and the ledger say that it acknowledged, and
@@ -27,6 +28,7 @@ pub mod members;
 pub mod plan;
 pub mod plan_file;
 pub mod receipts;
+pub mod runner;
 
 pub(crate) use definition::segments_in_config;
 pub use definition::{DestinationSpec, Segment};

@@ -6,6 +6,7 @@ mod endpoints;
 mod guarding;
 mod library;
 mod places;
+mod running;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};

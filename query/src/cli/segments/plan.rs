@@ -113,7 +113,7 @@ pub(super) fn going_somewhere(
 }
 
 /// Exit 2 if a segment goes nowhere.
-pub(super) fn has_destinations(segment: &Segment) -> Result<(), CliError> {
+fn has_destinations(segment: &Segment) -> Result<(), CliError> {
     if !segment.destinations.is_empty() {
         return Ok(());
     }

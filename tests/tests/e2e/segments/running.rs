@@ -1,13 +1,4 @@
 use super::*;
-use std::io::{Read, Write};
-
-fn get(address: &str, path: &str) -> String {
-    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("it takes requests");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    answer
-}
 
 #[test]
 fn segments_are_applied_when_they_are_due_and_one_that_is_refused_keeps_no_other_from_it() {
@@ -29,17 +20,8 @@ fn segments_are_applied_when_they_are_due_and_one_that_is_refused_keeps_no_other
 
     let running = hearback.start(&["segments", "run", "--yes", "--metrics", "127.0.0.1:0"]);
     let begun = Instant::now();
-    let address = loop {
-        let said = running.said();
-        let found = said.split("http://").nth(1).and_then(|rest| rest.split("/metrics").next());
-        if let Some(address) = found {
-            break address.to_owned();
-        }
-        assert!(begun.elapsed() < Duration::from_secs(30), "{said}");
-        std::thread::sleep(Duration::from_millis(50));
-    };
     let metrics = loop {
-        let metrics = get(&address, "/metrics");
+        let metrics = running.get("/metrics");
         if metrics.contains("hearback_segment_members") && metrics.contains("refused") {
             break metrics;
         }
@@ -52,7 +34,7 @@ fn segments_are_applied_when_they_are_due_and_one_that_is_refused_keeps_no_other
         metrics.contains("action=\"add\"") && metrics.contains("outcome=\"applied\""),
         "{metrics}"
     );
-    let health = get(&address, "/healthz");
+    let health = running.get("/healthz");
     assert!(health.contains(" 503 ") && health.contains("twice"), "{health}");
     assert_eq!(running.signal_and_wait("TERM", Duration::from_secs(10)), Some(0));
     assert!(!running.said().contains("same@example.com"), "{}", running.said());
