@@ -104,12 +104,15 @@ impl Session {
 
     async fn engine_at(&self, lake: &str) -> Result<Engine, CliError> {
         memory::keep_freed();
-        let settings = EngineSettings {
+        Ok(Engine::open(lake, self.engine_settings()).await?)
+    }
+
+    fn engine_settings(&self) -> EngineSettings {
+        EngineSettings {
             threads: usize::try_from(self.config.number("query.threads")).unwrap_or(1),
             memory_limit: usize::try_from(self.config.number("query.memory_limit"))
                 .unwrap_or(usize::MAX),
-        };
-        Ok(Engine::open(lake, settings).await?)
+        }
     }
 }
 

@@ -136,6 +136,21 @@ pub const SEGMENT_LAST_RUN: Metric = gauge(
     "hearback_segment_last_run_timestamp_seconds",
     "When a segment was last brought up to date at a destination, in seconds since 1970-01-01",
 );
+/// Rounds of `suppression run`, by how they ended: done, partial, stopped or failed.
+pub const SUPPRESSION_ROUNDS: Metric = counter(
+    "hearback_suppression_rounds",
+    "Rounds over the suppression lists (full, or fast in between), by how they ended: done, partial, stopped or failed",
+);
+/// Addresses added to or removed from a suppression list.
+pub const SUPPRESSION_CHANGES: Metric = counter(
+    "hearback_suppression_changes",
+    "Addresses added to or removed from a suppression list",
+);
+/// When a round over the suppression lists was last done, in seconds since 1970-01-01.
+pub const SUPPRESSION_LAST_ROUND: Metric = gauge(
+    "hearback_suppression_last_round_timestamp_seconds",
+    "When a round over the suppression lists was last done, in seconds since 1970-01-01",
+);
 /// 1 while progress is being made, 0 when /healthz answers 503.
 pub const HEALTHY: Metric =
     gauge("hearback_healthy", "1 while progress is being made, 0 when /healthz answers 503");
@@ -168,6 +183,9 @@ pub const METRICS: &[Metric] = &[
     SEGMENT_CHANGES,
     SEGMENT_MEMBERS,
     SEGMENT_LAST_RUN,
+    SUPPRESSION_ROUNDS,
+    SUPPRESSION_CHANGES,
+    SUPPRESSION_LAST_ROUND,
     HEALTHY,
 ];
 

@@ -5,6 +5,7 @@
 //! - [`list`] is what a list is, [`connection`] the way to it, [`pull`] reads it, [`mirror`] remembers it.
 //! - [`ledger`] is what stands of our own changes; [`difference`] compares, [`guard`] caps, [`planner`] makes
 //!   the [`plan`], [`apply`] carries it out.
+//! - [`runner`] does it again and again.
 //! - [`explain`] answers for one address; [`foreign`] reads the lists of other places.
 //!
 //! Invariant of the whole: an address is suppressed only on evidence that names it, every change stands in
@@ -33,6 +34,7 @@ pub mod plan_file;
 pub mod planner;
 pub mod policy;
 pub mod pull;
+pub mod runner;
 pub mod settings;
 pub mod survey;
 

@@ -2,6 +2,7 @@
 
 mod decision_table;
 mod differences;
+mod running;
 mod stories;
 
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! `hearback suppression apply`.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,12 +9,12 @@ use serde_json::{Value, json};
 use super::plan::{Choices, make, refuse};
 use super::{Desk, Form, now_us, partial, show};
 use crate::activate::consent::{Answer, ask};
-use crate::activate::suppression::apply::{Applier, ApplyError, TargetReport};
+use crate::activate::suppression::apply::{ApplyError, TargetReport};
 use crate::activate::suppression::guard;
-use crate::activate::suppression::ledger::finished;
 use crate::activate::suppression::plan::Plan;
 use crate::activate::suppression::plan_file;
 use crate::activate::suppression::planner::{Wish, stale};
+use crate::activate::suppression::runner::{Application, RoundError};
 use crate::activate::suppression::survey::{Freshness, Survey};
 use crate::cli::ingest::stop_on_signals;
 use crate::cli::{CliError, Session, print};
@@ -119,39 +118,8 @@ pub(super) async fn carry_out(
 ) -> Result<Vec<TargetReport>, CliError> {
     let cancel = CancelFlag::new();
     stop_on_signals(&cancel)?;
-    apply_plan(desk, survey, plan, cancel).await
-}
-
-/// The same, stopped by a flag that is watched elsewhere.
-pub(super) async fn apply_plan(
-    desk: &Desk,
-    survey: &Survey,
-    plan: &Plan,
-    cancel: CancelFlag,
-) -> Result<Vec<TargetReport>, CliError> {
-    let done: HashSet<String> = finished(&desk.engine, &plan.plan_id).await?;
-    let applier = Applier::begin(
-        &desk.lake,
-        &survey.connections,
-        &survey.ledger,
-        cancel,
-        now_us,
-        operator(),
-        desk.run,
-    )
-    .await?;
-    if !survey.settled.is_empty() {
-        applier.record(&survey.settled).await?;
-    }
-    let reports = applier.apply(plan, &done).await?;
-    for (target, report) in plan.targets.iter().zip(&reports) {
-        if let Some(list) = target.list()
-            && !report.sights.is_empty()
-        {
-            desk.place().keep(&list, &report.sights, now_us()).await?;
-        }
-    }
-    Ok(reports)
+    let work = Application { place: desk.place(), clock: now_us, actor: operator() };
+    Ok(work.carry_out(survey, plan, cancel).await?)
 }
 
 /// Who runs the program, for the ledger.
@@ -231,5 +199,15 @@ impl From<ApplyError> for CliError {
         Self::partial(error.to_string())
             .because(error)
             .hint("what was done stands on the list, and the next run writes it down; run the same command again")
+    }
+}
+
+impl From<RoundError> for CliError {
+    fn from(error: RoundError) -> Self {
+        match error {
+            RoundError::Engine(error) => error.into(),
+            RoundError::Survey(error) => error.into(),
+            RoundError::Apply(error) => error.into(),
+        }
     }
 }

@@ -278,7 +278,15 @@ fn lists_are_exported_and_imported_with_where_they_came_from() {
 fn the_fast_lane_acts_on_complaints_and_on_who_does_not_exist_at_once() {
     let desk = Desk::new("targets = [{ region = \"us-east-1\" }]");
     desk.ingest(&[delivery("m0", "jo@example.com", 900)]);
-    let keeping = desk.hearback.start(&["suppression", "run", "--every", "1h", "--fast-lane"]);
+    let keeping = desk.hearback.start(&[
+        "suppression",
+        "run",
+        "--every",
+        "1h",
+        "--fast-lane",
+        "--metrics",
+        "127.0.0.1:0",
+    ]);
     let begun = Instant::now();
     while desk.ses.requests("GET /v2/email/account").is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(30), "{}", keeping.said());
@@ -303,6 +311,16 @@ fn the_fast_lane_acts_on_complaints_and_on_who_does_not_exist_at_once() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(desk.listed("us-east-1"), ["angry@yahoo.com", "gone@example.com"]);
+    let counted = |line: &str| {
+        let metrics = keeping.get("/metrics");
+        metrics.lines().any(|counted| counted.starts_with(line))
+    };
+    while !counted("hearback_suppression_rounds_total{round=\"fast\",outcome=\"done\"} 1") {
+        assert!(committed.elapsed() < Duration::from_secs(10), "{}", keeping.get("/metrics"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(counted("hearback_suppression_rounds_total{round=\"full\",outcome=\"done\"} 1"));
+    assert!(keeping.get("/healthz").contains(" 200 "), "{}", keeping.get("/healthz"));
     assert_eq!(keeping.signal_and_wait("TERM", Duration::from_secs(10)), Some(0));
     // The next round takes up what could wait.
     assert_eq!(desk.run(&["run", "--once"]).code, 0);
