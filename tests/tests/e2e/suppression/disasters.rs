@@ -1,5 +1,7 @@
 //! Days on which a careless rule would lose thousands of good customers, or make a hundred thousand calls.
 
+use hearback_ingest::simulate::{self, Scenario};
+
 use super::*;
 
 const HOUR: i64 = 3_600;
@@ -44,8 +46,14 @@ fn a_month_that_is_replayed_changes_nothing() {
     let desk = Desk::new(
         "targets = [{ region = \"us-east-1\" }, { region = \"eu-west-1\", import_prefix = \"s3://imports\" }]",
     );
-    let simulated = desk.hearback.run(["simulate", "--messages", "4000", "--seed", "7"]).stdout;
-    let month = desk.hearback.file("month.json", &simulated);
+    // Four weeks of mail, and three more of late feedback, all of it over.
+    let start = (now() - 8 * 7 * 24 * HOUR) * 1_000_000;
+    let scenario = Scenario { messages: 4_000, seed: 7, start, ..Scenario::default() };
+    let mut simulated = Vec::new();
+    simulate::write(&scenario, &mut simulated, &mut |_| {}).expect("traffic");
+    // Some of it is no text at all.
+    let simulated = String::from_utf8_lossy(&simulated);
+    let month = desk.hearback.file("month.json", simulated.as_bytes());
     desk.hearback.ingest(&[&month]);
     desk.apply(&["--max-adds", "1000"], 0);
     let lists = [desk.listed("us-east-1"), desk.listed("eu-west-1")];
