@@ -53,7 +53,7 @@ const COLUMNS: &[Column] = &[
     Column::optional(
         "note",
         String,
-        "the operator's reason, the origin of an import, or what failed",
+        "the operator's reason, the origin of an import, what failed, or the plan that was reviewed before this one",
     ),
     Column::required("plan_id", String, "plan that the change belongs to"),
     Column::optional("request_id", String, "AWS request id, or import job id"),

@@ -45,6 +45,8 @@ pub struct DataFile {
 pub struct TableSnapshot {
     /// The table.
     pub table: &'static Table,
+    /// Identity that the table was created with; None if it has not been created yet.
+    pub id: Option<Arc<str>>,
     /// Version of the table; None if the table has not been created yet (it has no files then).
     pub version: Option<u64>,
     /// The data files, in no particular order.
@@ -88,6 +90,7 @@ impl TableSnapshot {
     fn absent(log: &TableLog) -> Self {
         Self {
             table: log.table,
+            id: None,
             version: None,
             files: Vec::new(),
             store: Arc::clone(&log.store),
@@ -163,6 +166,7 @@ impl TableLog {
         }
         Ok(TableSnapshot {
             table: self.table,
+            id: id_of(&state),
             version: Some(state.version()),
             files,
             store: Arc::clone(&self.store),
@@ -274,6 +278,12 @@ impl TableLog {
         let column = self.table.partition_columns.first()?;
         parse_date(values.get(*column)?.as_deref()?)
     }
+}
+
+/// The library keeps the fields of a table's definition to itself, but writes them out.
+fn id_of(state: &EagerSnapshot) -> Option<Arc<str>> {
+    let definition = serde_json::to_value(state.metadata()).ok()?;
+    Some(definition.get("id")?.as_str()?.into())
 }
 
 /// The library gives paths decoded; the log (and so everything here) has them percent-encoded.

@@ -1,7 +1,7 @@
 -- To whom were these messages really sent? A bounce can name the address that mail was forwarded to
 -- (Final-Recipient, RFC 3464 section 2.3.2), which nobody mailed.
 --
--- {since} is the first day that is read; {only} limits the messages.
+-- {since} is the first day that is read; {only} limits the days on which the messages were sent.
 SELECT
     message_id,
     recipient
@@ -10,6 +10,4 @@ WHERE
     event_date >= DATE '{since}'
     AND event_type = 'send'
     AND channel = 'email'
-    AND message_id IS NOT NULL
-    AND recipient IS NOT NULL
     {only}

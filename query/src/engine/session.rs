@@ -18,7 +18,7 @@ use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParserBuilder, Statement as ParsedStatement};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::StreamExt;
-use hearback_ingest::lake::{Lake, LakeError};
+use hearback_ingest::lake::{Lake, LakeError, TableSnapshot};
 use hearback_schemas::Table;
 use url::Url;
 
@@ -104,12 +104,25 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Lake`] if it cannot be read.
     pub async fn version(&self, table: &'static Table) -> Result<Option<u64>, EngineError> {
-        match self.snapshots.newest(table).await {
-            Ok(snapshot) => Ok(snapshot.version),
-            Err(source) => {
-                Err(EngineError::Lake { table: table.name.to_owned(), source: source.into() })
-            }
-        }
+        Ok(self.newest(table).await?.version)
+    }
+
+    async fn newest(&self, table: &'static Table) -> Result<TableSnapshot, EngineError> {
+        let snapshot = self.snapshots.newest(table).await;
+        let failed = |source: LakeError| EngineError::Lake {
+            table: table.name.to_owned(),
+            source: source.into(),
+        };
+        snapshot.map_err(failed)
+    }
+
+    /// The identity that a table was created with; None if it has not been created.
+    ///
+    /// # Errors
+    /// [`EngineError::Lake`] if it cannot be read.
+    pub async fn table_id(&self, table: &'static Table) -> Result<Option<String>, EngineError> {
+        let snapshot = self.newest(table).await?;
+        Ok(snapshot.id.map(|id| id.to_string()))
     }
 
     /// Plans one statement over the newest snapshot.
@@ -118,8 +131,21 @@ impl Engine {
     /// [`EngineError::Statement`] if it cannot be understood, [`EngineError::Refused`] if it is not
     /// one question, [`EngineError::Lake`] if the snapshot cannot be read.
     pub async fn plan(&self, sql: &str) -> Result<Statement, EngineError> {
+        self.plan_with(sql, false).await
+    }
+
+    /// As [`plan`](Self::plan), for a statement of which the caller knows that its filters keep few of the
+    /// rows: those are chosen before any other column of them is decoded.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub async fn plan_selective(&self, sql: &str) -> Result<Statement, EngineError> {
+        self.plan_with(sql, true).await
+    }
+
+    async fn plan_with(&self, sql: &str, selective: bool) -> Result<Statement, EngineError> {
         let parsed = one_question(sql)?;
-        let (context, lake) = self.context()?;
+        let (context, lake) = self.context(selective)?;
         let state = context.state();
         let plan = state
             .statement_to_plan(parsed)
@@ -142,11 +168,12 @@ impl Engine {
     }
 
     /// A session of its own for each statement, so that none sees what another has set or read.
-    fn context(&self) -> Result<(SessionContext, Arc<LakeSchema>), EngineError> {
+    fn context(&self, selective: bool) -> Result<(SessionContext, Arc<LakeSchema>), EngineError> {
         let schema = LakeSchema::new(Arc::clone(&self.snapshots))
             .map_err(|error| EngineError::running(&error))?;
         let schema = Arc::new(schema);
         let mut state = self.template.clone();
+        state.config_mut().options_mut().execution.parquet.pushdown_filters = selective;
         // A clone shares the catalogs of what it was cloned from.
         state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
         let context = SessionContext::new_with_state(state);
@@ -173,7 +200,7 @@ fn template(
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
     options.sql_parser.dialect = views::DIALECT;
-    // Each table says for itself (`LakeTable::reads_much_beside`).
+    // Where a statement does not ask for it, each table says for itself (`LakeTable::reads_much_beside`).
     options.execution.parquet.pushdown_filters = false;
     options.execution.time_zone = Some("+00:00".to_owned());
     let mut rules = Optimizer::new().rules;

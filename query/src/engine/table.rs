@@ -196,7 +196,7 @@ impl LakeTable {
             global: state.config_options().execution.parquet.clone(),
             ..Default::default()
         };
-        options.global.pushdown_filters = self.reads_much_beside(filters, projection);
+        options.global.pushdown_filters |= self.reads_much_beside(filters, projection);
         let source = ParquetSource::new(self.scan_schema.clone())
             .with_table_parquet_options(options)
             .with_metadata_size_hint(FOOTER_HINT)

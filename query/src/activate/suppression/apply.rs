@@ -11,8 +11,6 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use aws_sdk_sesv2::operation::RequestId;
-use aws_sdk_sesv2::types::SuppressionListReason;
 use hearback_ingest::CancelFlag;
 use hearback_ingest::lake::{Lake, LakeError, LedgerWriter, WriteSettings};
 use hearback_schemas::SUPPRESSION_LEDGER;
@@ -22,13 +20,14 @@ use uuid::Uuid;
 
 use super::change::{Action, Change, Outcome, ledger_rows};
 use super::connection::{CallError, Connection};
-use super::import_job;
+use super::import_job::{self, DELETES_OF_A_JOB, PUTS_OF_A_JOB};
 use super::ledger::Ledger;
-use super::list::{Entry, ListId, Reason};
+use super::list::{Entry, ListId};
 use super::mirror::Sight;
 use super::plan::{Item, Plan, TargetPlan};
 use super::policy::POLICY_VERSION;
 use super::pull;
+use super::requests::{Made, as_planned, delete, has_slash, put, was_changed};
 
 /// The fence that two applying runs contend for.
 const FENCE: &str = "suppression/apply";
@@ -36,10 +35,6 @@ const FENCE: &str = "suppression/apply";
 const ROWS_HELD: usize = 500;
 /// How long rows are held at most: what a crash can leave pending.
 const HELD_FOR: Duration = Duration::from_secs(15);
-/// Addresses of one import file (quotas of Amazon SES).
-const PUTS_OF_A_JOB: usize = 100_000;
-/// Addresses of one import file that deletes (quotas of Amazon SES).
-const DELETES_OF_A_JOB: usize = 10_000;
 
 /// Why nothing more is applied anywhere.
 #[derive(Debug, thiserror::Error)]
@@ -205,12 +200,6 @@ pub fn finished_key(target: &str, item: &Item) -> String {
 /// Whether an item asks anything of SES. The others are facts for the ledger alone.
 fn changes_list(item: &Item) -> bool {
     matches!(item.action, Action::Add | Action::Remove) && item.actor != "outside"
-}
-
-/// Whether the address cannot stand in the path of a request (boto3's issue 2870: a slash in the local
-/// part is refused by the service however it is escaped).
-fn has_slash(address: &str) -> bool {
-    address.contains('/')
 }
 
 struct Work<'a> {
@@ -458,6 +447,8 @@ impl Work<'_> {
         request_id: Option<String>,
     ) -> Change {
         let own_words = matches!(item.actor.as_str(), "policy" | "expiry" | "outside");
+        let note =
+            note.or_else(|| (!own_words || item.evidence.is_empty()).then(|| item.why.clone()));
         Change {
             list: self.list.clone(),
             address: item.address.clone(),
@@ -470,8 +461,7 @@ impl Work<'_> {
             evidence: item.evidence.iter().map(|line| line.event_id.clone()).collect(),
             evidence_us: item.evidence_time,
             actor: item.actor.clone(),
-            note: note
-                .or_else(|| (!own_words || item.evidence.is_empty()).then(|| item.why.clone())),
+            note: with_review(note, self.plan.reviewed.as_deref()),
             plan_id: self.plan.plan_id.clone(),
             request_id,
             expires_us: item.expires,
@@ -501,72 +491,9 @@ impl Work<'_> {
     }
 }
 
-enum Made {
-    Done(Option<String>),
-    Skipped(String),
-}
-
-async fn put(connection: &Connection, item: &Item) -> Result<Made, CallError> {
-    let reason = match item.reason {
-        Some(Reason::Complaint) => SuppressionListReason::Complaint,
-        _ => SuppressionListReason::Bounce,
-    };
-    let answer = connection
-        .call("PutSuppressedDestination", || {
-            connection
-                .client
-                .put_suppressed_destination()
-                .email_address(&item.address)
-                .reason(reason.clone())
-                .set_tenant_name(connection.list.tenant.clone())
-                .send()
-        })
-        .await;
-    match answer {
-        Ok(answer) => Ok(Made::Done(answer.request_id().map(str::to_owned))),
-        Err(CallError::NotFound) => Err(CallError::Denied("the tenant does not exist".to_owned())),
-        Err(error) => Err(error),
-    }
-}
-
-/// Takes an entry off, if it still is what the plan saw: SES has no conditional delete, so it is read
-/// right before.
-async fn delete(connection: &Connection, item: &Item) -> Result<Made, CallError> {
-    match pull::entry(connection, &item.address).await? {
-        Some(entry) if !as_planned(&entry, item) => return Ok(Made::Skipped(was_changed(&entry))),
-        Some(_) => {}
-        None if has_slash(&item.address) => {
-            return Err(CallError::Refused("SES does not find addresses with a slash by themselves; set import_prefix, so that they are removed by an import job".to_owned()));
-        }
-        None => return Ok(Made::Done(None)),
-    }
-    let answer = connection
-        .call("DeleteSuppressedDestination", || {
-            connection
-                .client
-                .delete_suppressed_destination()
-                .email_address(&item.address)
-                .set_tenant_name(connection.list.tenant.clone())
-                .send()
-        })
-        .await;
-    match answer {
-        Ok(answer) => Ok(Made::Done(answer.request_id().map(str::to_owned))),
-        Err(CallError::NotFound) => Ok(Made::Done(None)),
-        Err(error) => Err(error),
-    }
-}
-
-/// SES tells times in whole seconds in some answers and in fractions in others.
-fn as_planned(entry: &Entry, item: &Item) -> bool {
-    let same_reason = item.listed_reason.is_none_or(|reason| reason == entry.reason);
-    let same_time = item
-        .listed_time
-        .is_none_or(|time| entry.updated_us.div_euclid(1_000_000) <= time.div_euclid(1_000_000));
-    same_reason && same_time
-}
-
-fn was_changed(entry: &Entry) -> String {
-    let time = jiff::Timestamp::from_microsecond(entry.updated_us).unwrap_or_default();
-    format!("the entry was changed meanwhile: {} since {time}", entry.reason)
+/// A note that names the plan that somebody looked at, where a newer one is carried out in its place.
+fn with_review(note: Option<String>, reviewed: Option<&str>) -> Option<String> {
+    let Some(reviewed) = reviewed else { return note };
+    let reviewed = format!("reviewed as plan {reviewed}");
+    Some(note.map_or_else(|| reviewed.clone(), |note| format!("{note}; {reviewed}")))
 }

@@ -4,22 +4,29 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringViewArray};
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::engine::EngineError;
 
-/// A column of text.
-pub(crate) struct Texts(StringArray);
+/// A column of text, as views: what the scan gives is not copied.
+pub(crate) struct Texts(StringViewArray);
 
 /// A column of whole numbers, or of instants in microseconds since 1970.
 pub(crate) struct Numbers(Int64Array);
 
+/// A column of truths; what is unknown is not true.
+pub(crate) struct Flags(BooleanArray);
+
 impl Texts {
     pub(crate) fn of(batch: &RecordBatch, name: &str) -> Result<Self, EngineError> {
-        let column = cast_to(batch, name, &DataType::Utf8)?;
-        Ok(Self(column.as_string::<i32>().clone()))
+        let column = cast_to(batch, name, &DataType::Utf8View)?;
+        Ok(Self(column.as_string_view().clone()))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn get(&self, row: usize) -> Option<&str> {
@@ -46,6 +53,17 @@ impl Numbers {
 
     pub(crate) fn get(&self, row: usize) -> Option<i64> {
         self.0.is_valid(row).then(|| self.0.value(row))
+    }
+}
+
+impl Flags {
+    pub(crate) fn of(batch: &RecordBatch, name: &str) -> Result<Self, EngineError> {
+        let column = cast_to(batch, name, &DataType::Boolean)?;
+        Ok(Self(column.as_boolean().clone()))
+    }
+
+    pub(crate) fn get(&self, row: usize) -> bool {
+        self.0.is_valid(row) && self.0.value(row)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::change::{Action, Change, Outcome};
-use super::judge::{Cleared, Decision, Effect};
+use super::judge::{Cleared, Decision, Effect, Evidence};
 use super::ledger::{Ledger, Standing};
 use super::list::{Entry, ListId, ListState, Reason};
 use super::plan::{Conflict, EvidenceLine, Inert, Item, TargetPlan};
@@ -293,7 +293,10 @@ impl Difference<'_> {
                     rule_version: POLICY_VERSION.to_owned(),
                     actor: "policy".to_owned(),
                     why: "SES listed it for a complaint that the recipient took back".to_owned(),
-                    evidence: vec![evidence_line(event_id)],
+                    evidence: vec![EvidenceLine {
+                        time: Some(cleared.time_us),
+                        ..EvidenceLine::of_event(event_id)
+                    }],
                     evidence_time: Some(cleared.time_us),
                     expires: None,
                     listed_reason: Some(entry.reason),
@@ -458,7 +461,7 @@ fn item_of(decision: &Decision, action: Action, address: &str) -> Item {
         rule_version: POLICY_VERSION.to_owned(),
         actor: "policy".to_owned(),
         why,
-        evidence: decision.evidence.iter().map(|id| evidence_line(format!("{id:032x}"))).collect(),
+        evidence: decision.evidence.iter().map(line_of).collect(),
         // A rule of one's own need not say when its evidence happened.
         evidence_time: (decision.evidence_us > 0).then_some(decision.evidence_us),
         expires: decision.expires_us,
@@ -479,7 +482,7 @@ fn item_again(added: &Change) -> Item {
         rule_version: added.rule_version.clone(),
         actor: added.actor.clone(),
         why: String::new(),
-        evidence: added.evidence.iter().map(|id| evidence_line(id.clone())).collect(),
+        evidence: added.evidence.iter().cloned().map(EvidenceLine::of_event).collect(),
         evidence_time: added.evidence_us,
         expires: added.expires_us,
         listed_reason: None,
@@ -488,10 +491,14 @@ fn item_again(added: &Change) -> Item {
     }
 }
 
-fn evidence_line(event_id: String) -> EvidenceLine {
-    EvidenceLine { event_id, time: None, status: None, text: None, campaign: None }
+fn line_of(evidence: &Evidence) -> EvidenceLine {
+    EvidenceLine {
+        time: evidence.time_us,
+        named: evidence.named.as_deref().map(str::to_owned),
+        ..EvidenceLine::of_event(format!("{:032x}", evidence.event_id))
+    }
 }
 
 fn day(us: i64) -> String {
-    super::gather::date(us)
+    super::statement::date(us)
 }

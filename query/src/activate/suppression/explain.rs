@@ -9,13 +9,14 @@ use super::change::Change;
 use super::columns::{Numbers, Texts};
 use super::difference::{Difference, Judged};
 use super::freeze::Freeze;
-use super::gather::{Whom, date, for_each, gather, quoted};
+use super::gather;
 use super::judge::{Verdict, judge};
 use super::ledger::{Ledger, Standing};
 use super::list::{ListId, ListState};
 use super::mirror::Mirror;
 use super::plan::Item;
 use super::settings::Settings;
+use super::statement::{date, for_each, quoted};
 use crate::engine::{Engine, EngineError};
 
 /// Events of the address that are shown, the newest ones.
@@ -160,7 +161,7 @@ pub async fn look_up(
     let ledger = Ledger::read(engine, Some(recipient)).await?;
     let lists = mirror.lists().iter().map(|(list, state)| (list.clone(), state.clone())).collect();
     let since_us = now_us.saturating_sub(settings.look_back_us);
-    let gathered = gather(engine, settings, &Whom::One(recipient.to_owned()), since_us).await?;
+    let gathered = gather::one(engine, settings, recipient, since_us).await?;
     let freeze = Freeze::new(gathered.frozen, &[]);
     let mut verdict = Verdict::default();
     let mut unpardoned = Verdict::default();

@@ -26,6 +26,10 @@ pub struct Bounce {
     pub time_us: i64,
     /// Identity of the message: bounces of one message count once.
     pub message: u64,
+    /// When the message was sent, in microseconds since 1970, where the event says.
+    pub sent_us: Option<i64>,
+    /// The address that the bounce names, if it is not the recipient: mail was forwarded there.
+    pub named: Option<Arc<str>>,
     /// Whose traffic.
     pub origin: Arc<Origin>,
     /// Its cause.
@@ -77,4 +81,14 @@ pub struct Facts {
     pub bounces: Vec<Bounce>,
     /// Complaints, in no order.
     pub complaints: Vec<Complaint>,
+}
+
+impl Facts {
+    /// Takes up what an event says of the provider: of several, the first in the order of the alphabet.
+    pub(super) fn name_provider(&mut self, provider: Option<&str>) {
+        let Some(provider) = provider else { return };
+        if self.provider.is_empty() || provider < self.provider.as_str() {
+            provider.clone_into(&mut self.provider);
+        }
+    }
 }

@@ -6,7 +6,20 @@
 
 use std::collections::HashMap;
 
-const HOUR_US: i64 = 3_600_000_000;
+use super::settings::FreezeLimits;
+
+pub(super) const HOUR_US: i64 = 3_600_000_000;
+
+/// One hour in which many recipients of a provider failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedHour {
+    /// Mailbox provider, or domain.
+    pub provider: String,
+    /// Start of the hour, in microseconds since 1970.
+    pub hour_us: i64,
+    /// Recipients that failed in it.
+    pub failed: u64,
+}
 
 /// One hour that was too bad to be about addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +32,24 @@ pub struct FrozenHour {
     pub failed: u64,
     /// Messages that were delivered in it.
     pub delivered: u64,
+}
+
+impl FailedHour {
+    /// The same hour with what was delivered in it.
+    pub(super) fn with_delivered(self, delivered: u64) -> FrozenHour {
+        let Self { provider, hour_us, failed } = self;
+        FrozenHour { provider, hour_us, failed, delivered }
+    }
+}
+
+impl FrozenHour {
+    /// Whether more failed than the limits let pass. Numerator: distinct recipients with a failure of any
+    /// cause but echoes and automatic answers. Denominator: these and the messages delivered.
+    pub(super) fn exceeds(&self, limits: FreezeLimits) -> bool {
+        let tried = u128::from(self.failed) + u128::from(self.delivered);
+        self.failed >= limits.recipients
+            && u128::from(self.failed) * 1_000_000 > u128::from(limits.share) * tried
+    }
 }
 
 /// Frozen hours, each with the hour before and the hour after: incidents do not keep to the clock.

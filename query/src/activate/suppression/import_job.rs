@@ -22,6 +22,10 @@ use super::connection::{CallError, Connection};
 use super::list::{Reason, identity};
 use super::plan::Item;
 
+/// Addresses of one import file (quotas of Amazon SES).
+pub(super) const PUTS_OF_A_JOB: usize = 100_000;
+/// Addresses of one import file that deletes (quotas of Amazon SES).
+pub(super) const DELETES_OF_A_JOB: usize = 10_000;
 const FIRST_POLL: Duration = Duration::from_secs(2);
 const LONGEST_POLL: Duration = Duration::from_secs(30);
 /// A file of failures is read up to this size: 100,000 addresses with reasons.

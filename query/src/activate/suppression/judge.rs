@@ -11,7 +11,7 @@ use super::facts::{Bounce, Complaint, Facts, Origin, Report};
 use super::freeze::Freeze;
 use super::list::Reason;
 use super::policy::{Blame, Scope, names};
-use super::settings::Settings;
+use super::settings::{Repeated, Settings};
 
 /// Events named as evidence of one decision, the newest ones.
 pub const EVIDENCE_SHOWN: usize = 10;
@@ -23,6 +23,17 @@ pub enum Effect {
     Suppress(Reason),
     /// Be left out of segments.
     Pause,
+}
+
+/// An event that a decision rests on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Evidence {
+    /// When it happened, in microseconds since 1970, where that is known.
+    pub time_us: Option<i64>,
+    /// Its identity.
+    pub event_id: u128,
+    /// The address that it names, if it is not the recipient.
+    pub named: Option<Arc<str>>,
 }
 
 /// What the policy wants for one address.
@@ -39,7 +50,7 @@ pub struct Decision {
     /// Where the evidence comes from; what `Local` is local to.
     pub origin: Arc<Origin>,
     /// The newest events that it rests on.
-    pub evidence: Vec<u128>,
+    pub evidence: Vec<Evidence>,
     /// When the newest of them happened, in microseconds since 1970.
     pub evidence_us: i64,
     /// When it ends; None for never.
@@ -165,7 +176,11 @@ impl Case<'_> {
         }
         let latest =
             accusing.iter().max_by_key(|complaint| (complaint.time_us, complaint.event_id))?;
-        let events = accusing.iter().map(|complaint| (complaint.time_us, complaint.event_id));
+        let events = accusing.iter().map(|complaint| Evidence {
+            time_us: Some(complaint.time_us),
+            event_id: complaint.event_id,
+            named: None,
+        });
         self.decision(
             names::COMPLAINT,
             Effect::Suppress(Reason::Complaint),
@@ -192,7 +207,7 @@ impl Case<'_> {
             else {
                 continue;
             };
-            let events = bounces.iter().map(|bounce| (bounce.time_us, bounce.event_id)).collect();
+            let events = bounces.iter().map(|bounce| evidence(bounce)).collect();
             let effect = Effect::Suppress(Reason::Bounce);
             let Some(decision) =
                 self.decision(rule, effect, Scope::Everywhere, &latest.origin, events)
@@ -245,11 +260,12 @@ impl Case<'_> {
         effect: Effect,
         scope: Scope,
         origin: &Arc<Origin>,
-        mut events: Vec<(i64, u128)>,
+        mut events: Vec<Evidence>,
     ) -> Option<Decision> {
         events.sort_unstable_by(|a, b| b.cmp(a));
         events.dedup();
-        let (evidence_us, _) = *events.first()?;
+        let evidence_us = events.first()?.time_us?;
+        events.truncate(EVIDENCE_SHOWN);
         let expires_us = self.settings.expiry(rule, evidence_us);
         if expires_us.is_some_and(|expires| expires <= self.now_us) {
             return None;
@@ -260,7 +276,7 @@ impl Case<'_> {
             effect,
             scope,
             origin: Arc::clone(origin),
-            evidence: events.iter().take(EVIDENCE_SHOWN).map(|(_, id)| *id).collect(),
+            evidence: events,
             evidence_us,
             expires_us,
             note: None,
@@ -269,17 +285,26 @@ impl Case<'_> {
 }
 
 /// The last failure of each message, if there are enough messages over a long enough time.
-fn repeated(bounces: &[&Bounce], limits: super::settings::Repeated) -> Option<Vec<(i64, u128)>> {
-    let mut messages: HashMap<u64, (i64, u128)> = HashMap::new();
+fn repeated(bounces: &[&Bounce], limits: Repeated) -> Option<Vec<Evidence>> {
+    let mut messages: HashMap<u64, &Bounce> = HashMap::new();
     for bounce in bounces {
-        let event = (bounce.time_us, bounce.event_id);
-        let last = messages.entry(bounce.message).or_insert(event);
-        *last = (*last).max(event);
+        let last = messages.entry(bounce.message).or_insert(bounce);
+        if (bounce.time_us, bounce.event_id) > (last.time_us, last.event_id) {
+            *last = bounce;
+        }
     }
-    let first = messages.values().min()?.0;
-    let last = messages.values().max()?.0;
+    let first = messages.values().map(|bounce| bounce.time_us).min()?;
+    let last = messages.values().map(|bounce| bounce.time_us).max()?;
     let enough = messages.len() as u64 >= limits.failures && last - first >= limits.window_us;
-    enough.then(|| messages.into_values().collect())
+    enough.then(|| messages.into_values().map(evidence).collect())
+}
+
+fn evidence(bounce: &Bounce) -> Evidence {
+    Evidence {
+        time_us: Some(bounce.time_us),
+        event_id: bounce.event_id,
+        named: bounce.named.clone(),
+    }
 }
 
 /// A not-spam report that is newer than every accusation, of which there was one.

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::change::{Action, Change, Outcome};
 use super::columns::{Numbers, Texts, text_list};
-use super::gather::{for_each, quoted};
 use super::list::{ListId, Reason};
+use super::statement::{for_each, quoted};
 use crate::engine::{Engine, EngineError};
 
 /// What stands for one recipient on one list.

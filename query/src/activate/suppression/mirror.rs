@@ -12,8 +12,8 @@ use hearback_schemas::SUPPRESSION_LIST;
 
 use super::change::instants;
 use super::columns::{Numbers, Texts};
-use super::gather::{for_each, quoted};
 use super::list::{Entry, ListId, ListSettings, ListState, Reason, folded, identity};
+use super::statement::{for_each, quoted};
 use crate::engine::{Engine, EngineError};
 
 /// What was seen.

@@ -20,7 +20,9 @@ pub mod difference;
 pub mod evidence;
 pub mod explain;
 pub mod facts;
+mod failures;
 pub mod foreign;
+mod forwarded;
 pub mod freeze;
 pub mod gather;
 pub mod guard;
@@ -34,9 +36,13 @@ pub mod plan_file;
 pub mod planner;
 pub mod policy;
 pub mod pull;
+pub mod refresh;
+mod requests;
 pub mod runner;
 pub mod settings;
+pub(crate) mod statement;
 pub mod survey;
+pub mod traffic;
 
 #[cfg(test)]
 mod tests;

@@ -47,10 +47,13 @@ pub struct Item {
 }
 
 /// One event that an item rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceLine {
     /// Its identity in `events`.
     pub event_id: String,
+    /// The address that it names, if mail to the recipient was forwarded there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<String>,
     /// When it happened.
     #[serde(default, with = "instant", skip_serializing_if = "Option::is_none")]
     pub time: Option<i64>,
@@ -63,6 +66,14 @@ pub struct EvidenceLine {
     /// Campaign of the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaign: Option<String>,
+}
+
+impl EvidenceLine {
+    /// An event of which nothing is known yet but its identity.
+    #[must_use]
+    pub fn of_event(event_id: String) -> Self {
+        Self { event_id, ..Self::default() }
+    }
 }
 
 /// Something on the list that contradicts the policy and is not ours to change.
@@ -183,8 +194,11 @@ impl TargetPlan {
 /// What a plan rests on besides the lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
-    /// The lake.
+    /// The lake, as it was named.
     pub lake: String,
+    /// Which lake that is: a table of it with the identity that it was created with, `TABLE/ID`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lake_id: Option<String>,
     /// Version of `events`.
     pub events_version: Option<u64>,
     /// Version of `suppression_ledger`.
@@ -206,6 +220,9 @@ pub struct Basis {
 pub struct Plan {
     /// 32 hex digits; the same for the same changes on the same basis.
     pub plan_id: String,
+    /// The plan that somebody looked at, if this one was made to carry out what still stands of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewed: Option<String>,
     /// When it was made.
     #[serde(with = "instant")]
     pub created: Option<i64>,

@@ -3,11 +3,10 @@
 //! Invariant: a plan is a function of the lake, the lists, the configuration and the time it is given;
 //! making one changes nothing outside.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use hearback_schemas::{EVENTS, SUPPRESSION_LEDGER};
+use hearback_schemas::{EVENTS, SUPPRESSION_LEDGER, SUPPRESSION_LIST, TABLES, Table};
 use sha2::{Digest, Sha256};
 
 use super::change::Action;
@@ -16,14 +15,16 @@ use super::difference::{Difference, Judged};
 use super::evidence::describe;
 use super::facts::Origin;
 use super::freeze::Freeze;
-use super::gather::{Whom, active_recipients, event_number, gather};
+use super::gather;
 use super::guard::{self, Lifted};
-use super::judge::{Decision, EVIDENCE_SHOWN, Effect, judge};
+use super::judge::{Decision, EVIDENCE_SHOWN, Effect, Evidence, judge};
 use super::ledger::Ledger;
 use super::list::{ListId, ListState, Reason, folded, hex, identity};
 use super::plan::{Basis, Plan, TargetPlan};
 use super::policy::{POLICY_VERSION, rule};
 use super::settings::{CustomRule, Settings};
+use super::statement::{event_number, for_each};
+use super::traffic::{self, ActiveDays, Span};
 use crate::engine::{Engine, EngineError};
 
 /// Days of events that the fast lane looks at.
@@ -51,6 +52,8 @@ pub struct Request {
     pub restore: bool,
     /// Providers whose outages are overruled.
     pub thaw: Vec<String>,
+    /// Active recipients, if they were counted not long ago.
+    pub active: Option<u64>,
     /// Now, in microseconds since 1970.
     pub now_us: i64,
 }
@@ -70,18 +73,26 @@ pub async fn make(
     let basis_versions =
         (engine.version(&EVENTS).await?, engine.version(&SUPPRESSION_LEDGER).await?);
     let fast = request.wish == Wish::Fast;
+    let active_days = match request.active {
+        Some(_) => None,
+        None => traffic::active_days(engine, settings.caps.active_us, request.now_us).await?,
+    };
     let (judged, mut basis) = match &request.wish {
         Wish::Only(decisions) => {
             let judged = Judged { decisions: decisions.clone(), ..Judged::default() };
-            (judged, Basis::default())
+            let active_recipients = match active_days {
+                Some(days) => traffic::count_active(engine, days).await?,
+                None => 0,
+            };
+            (judged, Basis { active_recipients, ..Basis::default() })
         }
-        Wish::Policy | Wish::Fast => judged(engine, settings, ledger, request).await?,
+        Wish::Policy | Wish::Fast => judged(engine, settings, ledger, request, active_days).await?,
     };
     basis.lake = lake.to_owned();
+    basis.lake_id = lake_id(engine).await?;
     (basis.events_version, basis.ledger_version) = basis_versions;
     basis.policy = policy_digest(settings);
-    basis.active_recipients =
-        active_recipients(engine, settings.caps.active_us, request.now_us).await?;
+    basis.active_recipients = request.active.unwrap_or(basis.active_recipients);
 
     let ids: Vec<ListId> = lists.iter().map(|(list, _)| list.clone()).collect();
     let difference = Difference {
@@ -120,7 +131,7 @@ pub async fn make(
     if !fast {
         describe(engine, &mut targets).await?;
     }
-    Ok(Plan { plan_id, created: Some(request.now_us), basis, targets })
+    Ok(Plan { plan_id, reviewed: None, created: Some(request.now_us), basis, targets })
 }
 
 /// What of a plan's ground has moved since it was made, in words; None if it stands as it did.
@@ -133,8 +144,8 @@ pub async fn stale(
     lists: &[(ListId, ListState)],
     plan: &Plan,
 ) -> Result<Option<String>, EngineError> {
-    if plan.basis.policy != policy_digest(settings) {
-        return Ok(Some("the rules or their configuration are others now".to_owned()));
+    if let Some(why) = unfit(engine, settings, plan).await? {
+        return Ok(Some(why));
     }
     if plan.basis.events_version != engine.version(&EVENTS).await? {
         return Ok(Some("there are new events in the lake".to_owned()));
@@ -154,22 +165,68 @@ pub async fn stale(
     Ok(None)
 }
 
+/// Why a plan cannot even be refreshed, in words: it was made for another lake or by other rules. None if it
+/// can.
+///
+/// # Errors
+/// As the engine fails.
+pub async fn unfit(
+    engine: &Engine,
+    settings: &Settings,
+    plan: &Plan,
+) -> Result<Option<String>, EngineError> {
+    if let Some(made_for) = &plan.basis.lake_id {
+        let table =
+            TABLES.into_iter().find(|table| made_for.starts_with(&format!("{}/", table.name)));
+        let now = match table {
+            Some(table) => identity_of(engine, table).await?,
+            None => None,
+        };
+        if now.as_ref() != Some(made_for) {
+            return Ok(Some(format!("it was made for another lake, {}", plan.basis.lake)));
+        }
+    }
+    if plan.basis.policy != policy_digest(settings) {
+        return Ok(Some("the rules or their configuration are others now".to_owned()));
+    }
+    Ok(None)
+}
+
+/// Which lake this is, told by the first of its tables that is there.
+async fn lake_id(engine: &Engine) -> Result<Option<String>, EngineError> {
+    for table in [&EVENTS, &SUPPRESSION_LIST, &SUPPRESSION_LEDGER] {
+        if let Some(id) = identity_of(engine, table).await? {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+async fn identity_of(
+    engine: &Engine,
+    table: &'static Table,
+) -> Result<Option<String>, EngineError> {
+    let id = engine.table_id(table).await?;
+    Ok(id.map(|id| format!("{}/{id}", table.name)))
+}
+
 /// Everything that the policy has to say about everybody.
 async fn judged(
     engine: &Engine,
     settings: &Settings,
     ledger: &Ledger,
     request: &Request,
+    active: Option<ActiveDays>,
 ) -> Result<(Judged, Basis), EngineError> {
     let fast = request.wish == Wish::Fast;
     let look_back = if fast { FAST_US.min(settings.look_back_us) } else { settings.look_back_us };
-    let gathered =
-        gather(engine, settings, &Whom::Everybody, request.now_us.saturating_sub(look_back))
-            .await?;
+    let span = Span { since_us: request.now_us.saturating_sub(look_back), active };
+    let gathered = gather::everybody(engine, settings, &span).await?;
     let freeze = Freeze::new(gathered.frozen, &request.thaw);
     let mut judged = Judged::default();
     let mut basis = Basis {
         unattributed: gathered.unattributed,
+        active_recipients: gathered.active,
         frozen: freeze
             .hours()
             .iter()
@@ -251,11 +308,11 @@ pub async fn custom(
                     named(format!("returns the reason {word:?}; SES knows BOUNCE and COMPLAINT"))
                 })?,
             };
-            let events: Vec<u128> = batch
+            let events: Vec<Evidence> = batch
                 .column_by_name("evidence")
                 .map_or_else(Vec::new, |column| text_list(column, row))
                 .iter()
-                .map(|id| event_number(Some(id)))
+                .map(|id| Evidence { time_us: None, event_id: event_number(Some(id)), named: None })
                 .take(EVIDENCE_SHOWN)
                 .collect();
             let words = evidence.as_ref().and_then(|evidence| evidence.get(row));
@@ -303,7 +360,8 @@ fn retain(target: &mut TargetPlan, keep: impl Fn(&str) -> bool) {
     target.conflicts.clear();
 }
 
-fn plan_id(basis: &Basis, targets: &[TargetPlan]) -> String {
+/// The identity of a plan: the same for the same changes on the same basis.
+pub(super) fn plan_id(basis: &Basis, targets: &[TargetPlan]) -> String {
     let mut parts: Vec<String> = vec![format!("{basis:?}")];
     for target in targets {
         parts.push(target.target.clone());
@@ -327,57 +385,66 @@ pub async fn offline_lists(
     settings: &Settings,
     known: &[ListId],
 ) -> Result<Vec<ListId>, EngineError> {
-    let mut seen: HashMap<(String, String), i64> = HashMap::new();
-    let sql = "SELECT account_id, region, count(*) AS events FROM events \
-               WHERE account_id IS NOT NULL AND region IS NOT NULL AND channel = 'email' GROUP BY 1, 2";
-    super::gather::for_each(engine, sql, |batch| {
-        let (accounts, regions) = (Texts::of(batch, "account_id")?, Texts::of(batch, "region")?);
-        let events = Numbers::of(batch, "events")?;
-        for row in 0..batch.num_rows() {
-            if let (Some(account), Some(region)) = (accounts.owned(row), regions.owned(row)) {
-                seen.insert((account, region), events.get(row).unwrap_or(0));
-            }
-        }
-        Ok(())
-    })
-    .await?;
-    let mut traffic: Vec<((String, String), i64)> = seen.into_iter().collect();
-    traffic.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
+    let mut traffic: Option<Vec<ListId>> = None;
     let mut lists = Vec::new();
     for target in &settings.targets {
         let account = super::connection::known_account(target);
         let fits = |list: &&ListId| {
-            list.tenant == target.tenant
-                && target.region.as_ref().is_none_or(|region| *region == list.region)
+            target.region.as_ref().is_none_or(|region| *region == list.region)
                 && account.as_ref().is_none_or(|account| *account == list.account)
         };
-        let complete = account.clone().zip(target.region.clone());
-        let from_config = complete.map(|(account, region)| ListId {
-            account,
-            region,
-            tenant: target.tenant.clone(),
-        });
-        let from_traffic = || {
-            traffic.iter().find_map(|((of, region), _)| {
-                let list = ListId {
-                    account: of.clone(),
-                    region: region.clone(),
-                    tenant: target.tenant.clone(),
-                };
-                fits(&&list).then_some(list)
-            })
-        };
-        let list = from_config
-            .or_else(|| known.iter().find(fits).cloned())
-            .or_else(from_traffic)
-            .unwrap_or_else(|| ListId {
-                account: account.unwrap_or_else(|| "unknown".to_owned()),
-                region: target.region.clone().unwrap_or_else(|| "unknown".to_owned()),
+        let read_before =
+            || known.iter().filter(|list| list.tenant == target.tenant).find(fits).cloned();
+        let list = match (&account, &target.region) {
+            (Some(account), Some(region)) => Some(ListId {
+                account: account.clone(),
+                region: region.clone(),
                 tenant: target.tenant.clone(),
-            });
+            }),
+            _ => read_before(),
+        };
+        let list = match list {
+            Some(list) => list,
+            None => {
+                if traffic.is_none() {
+                    traffic = Some(senders(engine).await?);
+                }
+                let sender = traffic.iter().flatten().find(fits).cloned();
+                let sender = sender.unwrap_or_else(|| ListId {
+                    account: account.unwrap_or_else(|| "unknown".to_owned()),
+                    region: target.region.clone().unwrap_or_else(|| "unknown".to_owned()),
+                    tenant: None,
+                });
+                ListId { tenant: target.tenant.clone(), ..sender }
+            }
+        };
         if !lists.contains(&list) {
             lists.push(list);
         }
     }
     Ok(lists)
+}
+
+/// Accounts and Regions whose traffic is in the lake, the busiest first: those with failures, which are
+/// quickly found, and only without them all.
+async fn senders(engine: &Engine) -> Result<Vec<ListId>, EngineError> {
+    let template = include_str!("../../../sql/suppression/senders.sql");
+    let mut senders = Vec::new();
+    for only in ["AND event_type IN ('bounce', 'complaint')", ""] {
+        for_each(engine, &template.replace("{only}", only), |batch| {
+            let accounts = Texts::of(batch, "account_id")?;
+            let regions = Texts::of(batch, "region")?;
+            for row in 0..batch.num_rows() {
+                if let (Some(account), Some(region)) = (accounts.owned(row), regions.owned(row)) {
+                    senders.push(ListId { account, region, tenant: None });
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        if !senders.is_empty() {
+            break;
+        }
+    }
+    Ok(senders)
 }

@@ -284,6 +284,53 @@ pub fn blame(class: BounceClass, bounce_type: Option<&str>) -> Blame {
     }
 }
 
+/// How much of a case a bounce is before anything else is known about the recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It may be enough by itself, or contradict what SES made of it.
+    Alone,
+    /// Several such messages may be enough.
+    Soft,
+    /// Several such messages may be enough for a pause.
+    Full,
+    /// It adds nothing.
+    None,
+}
+
+/// How much of a case a bounce of this class and type is. Never less than [`blame`] makes of it: what
+/// SES did not call transient is looked at.
+#[must_use]
+pub fn weight(class: BounceClass, bounce_type: Option<&str>) -> Weight {
+    let transient = bounce_type.is_some_and(|kind| kind.eq_ignore_ascii_case("Transient"));
+    match class {
+        BounceClass::InvalidRecipient
+        | BounceClass::BadDomain
+        | BounceClass::InactiveMailbox
+        | BounceClass::Undetermined => {
+            if transient {
+                Weight::Soft
+            } else {
+                Weight::Alone
+            }
+        }
+        BounceClass::Policy
+        | BounceClass::SpamBlock
+        | BounceClass::Content
+        | BounceClass::TooLarge => {
+            if transient {
+                Weight::None
+            } else {
+                Weight::Alone
+            }
+        }
+        BounceClass::Routing | BounceClass::Expired => Weight::Soft,
+        BounceClass::MailboxFull => Weight::Full,
+        BounceClass::RateLimited | BounceClass::AutoReply | BounceClass::SuppressionEcho => {
+            Weight::None
+        }
+    }
+}
+
 /// Addresses that RFC 2142 gives to functions: mail to them is answered by whoever is on duty, and
 /// suppressing one for its own sake hides the trouble. They are marked in plans.
 #[must_use]

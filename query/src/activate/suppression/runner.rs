@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use hearback_ingest::CancelFlag;
-use hearback_schemas::EVENTS;
+use hearback_schemas::{EVENTS, SUPPRESSION_LEDGER, SUPPRESSION_LIST};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
@@ -17,6 +17,7 @@ use super::alert;
 use super::apply::{Applier, ApplyError, Clock, TargetReport};
 use super::guard::Lifted;
 use super::ledger::finished;
+use super::list::ListId;
 use super::plan::Plan;
 use super::planner::{self, Request, Wish};
 use super::settings::Settings;
@@ -28,6 +29,9 @@ use crate::ops::metrics::{SUPPRESSION_CHANGES, SUPPRESSION_LAST_ROUND, SUPPRESSI
 
 /// How often the fast lane looks for new events.
 const LOOK: Duration = Duration::from_secs(2);
+/// Beside a lake that never stops growing, the fast lane rests so many times as long as a look took: a
+/// quarter of a processor is the most that it takes.
+const RESTS: u32 = 3;
 /// Time between two signs of life while a round goes on; its requests have time limits of their own.
 const ALIVE: Duration = Duration::from_secs(20);
 /// What keeps the runner from being well, where it is not.
@@ -170,6 +174,34 @@ impl Round {
     }
 }
 
+/// What the fast lane goes by between two full rounds.
+#[derive(Default)]
+struct Watch {
+    engine: Option<Engine>,
+    /// Version of the events that were looked at.
+    seen: Option<u64>,
+    /// Active recipients, as the full round counted them.
+    active: Option<u64>,
+    /// The lists that the full round read.
+    lists: Vec<ListId>,
+    /// The lists and the ledger as they were last read, with the versions of their tables.
+    remembered: Option<(Versions, Survey)>,
+}
+
+/// Versions of the ledger and of what was seen on the lists.
+type Versions = (Option<u64>, Option<u64>);
+
+impl Watch {
+    fn after(round: Round) -> Self {
+        Self {
+            seen: round.plan.basis.events_version,
+            active: Some(round.plan.basis.active_recipients),
+            lists: round.survey.lists.into_iter().map(|(list, _)| list).collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Keeps the lists.
 pub struct Runner<'a> {
     /// Path or URI of the lake.
@@ -216,8 +248,8 @@ impl Runner<'_> {
             if let Err(error) = &round {
                 (self.told)(Told::Failed(error));
             }
-            let seen = round.ok().and_then(|round| round.plan.basis.events_version);
-            self.until(begun + every, between, seen).await;
+            let watch = round.map(Watch::after).unwrap_or_default();
+            self.until(begun + every, between, watch).await;
             if self.cancel.is_cancelled() {
                 return Ok(None);
             }
@@ -263,17 +295,17 @@ impl Runner<'_> {
 
     async fn open_and_round(&self) -> Result<Round, RoundError> {
         let engine = Engine::open(self.lake, self.engine).await?;
-        self.round(&engine, Wish::Policy).await
+        self.round(&engine, Wish::Policy, None).await
     }
 
-    /// Waits for the next round; in the fast lane, looks for events newer than those that were `seen`
-    /// meanwhile. A look that fails is told, and repeated.
-    async fn until(&self, next: Instant, between: Between, mut seen: Option<u64>) {
-        let mut engine = None;
+    /// Waits for the next round; in the fast lane, looks for new events meanwhile. A look that fails is
+    /// told, and repeated.
+    async fn until(&self, next: Instant, between: Between, mut watch: Watch) {
+        let mut pause = LOOK;
         loop {
             self.vitals.sign_of_life("waiting");
             tokio::select! {
-                () = sleep_until(next.min(Instant::now() + LOOK)) => {}
+                () = sleep_until(next.min(Instant::now() + pause)) => {}
                 () = self.cancel.cancelled() => return,
             }
             if Instant::now() >= next {
@@ -282,18 +314,17 @@ impl Runner<'_> {
             if between == Between::Wait {
                 continue;
             }
-            if let Err(error) = self.look(&mut engine, &mut seen).await {
+            let begun = Instant::now();
+            if let Err(error) = self.look(&mut watch).await {
                 (self.told)(Told::Failed(&error));
             }
+            pause = LOOK.max(RESTS * begun.elapsed());
         }
     }
 
     /// Looks for new events, and acts on those that cannot wait.
-    async fn look(
-        &self,
-        engine: &mut Option<Engine>,
-        seen: &mut Option<u64>,
-    ) -> Result<(), RoundError> {
+    async fn look(&self, watch: &mut Watch) -> Result<(), RoundError> {
+        let Watch { engine, seen, active, lists, remembered } = watch;
         let engine = match engine {
             Some(engine) => engine,
             None => engine.insert(Engine::open(self.lake, self.engine).await?),
@@ -303,7 +334,10 @@ impl Runner<'_> {
             return Ok(());
         }
         *seen = newest;
-        let round = self.alive(self.round(engine, Wish::Fast)).await?;
+        if !self.alive(self.is_urgent(engine, *active, lists, remembered)).await? {
+            return Ok(());
+        }
+        let round = self.alive(self.round(engine, Wish::Fast, *active)).await?;
         if !round.plan.is_empty() {
             (self.told)(Told::Round(&round.document("fast")));
             self.count("fast", round.outcome(), Some(&round));
@@ -311,15 +345,59 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Lists as they are now, a plan, and its application where no cap forbids it.
-    async fn round(&self, engine: &Engine, wish: Wish) -> Result<Round, RoundError> {
+    /// Whether anything cannot wait, going by the lists as they were last seen: most of what is new is no
+    /// reason to ask SES anything. `remembered` is what was last read of them.
+    async fn is_urgent(
+        &self,
+        engine: &Engine,
+        active: Option<u64>,
+        lists: &[ListId],
+        remembered: &mut Option<(Versions, Survey)>,
+    ) -> Result<bool, RoundError> {
+        if lists.is_empty() {
+            return Ok(true);
+        }
+        let ledger = engine.version(&SUPPRESSION_LEDGER).await?;
+        let versions = (ledger, engine.version(&SUPPRESSION_LIST).await?);
         let now_us = (self.clock)();
-        let place = Place { engine, lake: self.lake, settings: self.settings, run: Uuid::new_v4() };
-        let survey = place.survey(Freshness::Now, now_us).await?;
-        let request =
-            Request { wish, lifted: Lifted::default(), restore: false, thaw: Vec::new(), now_us };
+        let survey = match remembered.take() {
+            Some((known, survey)) if known == versions => survey,
+            _ => self.place(engine).last_seen(lists, now_us).await?,
+        };
+        let plan = self.plan(engine, &survey, Wish::Fast, active, now_us).await?;
+        *remembered = Some((versions, survey));
+        Ok(!plan.is_empty())
+    }
+
+    fn place<'e>(&'e self, engine: &'e Engine) -> Place<'e> {
+        Place { engine, lake: self.lake, settings: self.settings, run: Uuid::new_v4() }
+    }
+
+    async fn plan(
+        &self,
+        engine: &Engine,
+        survey: &Survey,
+        wish: Wish,
+        active: Option<u64>,
+        now_us: i64,
+    ) -> Result<Plan, RoundError> {
+        let lifted = Lifted::default();
+        let request = Request { wish, lifted, restore: false, thaw: Vec::new(), active, now_us };
         let (lists, ledger) = (&survey.lists, &survey.ledger);
-        let plan = planner::make(engine, self.lake, self.settings, lists, ledger, &request).await?;
+        Ok(planner::make(engine, self.lake, self.settings, lists, ledger, &request).await?)
+    }
+
+    /// Lists as they are now, a plan, and its application where no cap forbids it.
+    async fn round(
+        &self,
+        engine: &Engine,
+        wish: Wish,
+        active: Option<u64>,
+    ) -> Result<Round, RoundError> {
+        let now_us = (self.clock)();
+        let place = self.place(engine);
+        let survey = place.survey(Freshness::Now, now_us).await?;
+        let plan = self.plan(engine, &survey, wish, active, now_us).await?;
         let mut allowed = plan.clone();
         allowed.targets.retain(|target| target.guards.is_empty());
         let mut reports = Vec::new();

@@ -70,6 +70,29 @@ pub struct Survey {
     pub settled: Vec<Change>,
 }
 
+impl Survey {
+    fn with(ledger: Ledger) -> Self {
+        Self {
+            lists: Vec::new(),
+            connections: Vec::new(),
+            seen: Vec::new(),
+            ledger,
+            unreachable: Vec::new(),
+            settled: Vec::new(),
+        }
+    }
+
+    /// Takes into the ledger what an interrupted run could not write.
+    fn settle(&mut self, now_us: i64) {
+        for (list, state) in &self.lists {
+            for change in settled(&self.ledger, list, state, now_us) {
+                self.settled.push(change.clone());
+                self.ledger.take(change);
+            }
+        }
+    }
+}
+
 /// Where a survey is made.
 pub struct Place<'a> {
     /// Asks the lake.
@@ -89,30 +112,35 @@ impl Place<'_> {
     /// [`SurveyError`]; a list that cannot be read is no error and stands in `unreachable`.
     pub async fn survey(&self, freshness: Freshness, now_us: i64) -> Result<Survey, SurveyError> {
         let mirror = Mirror::read(self.engine, None).await?;
-        let ledger = Ledger::read(self.engine, None).await?;
-        let mut survey = Survey {
-            lists: Vec::new(),
-            connections: Vec::new(),
-            seen: Vec::new(),
-            ledger,
-            unreachable: Vec::new(),
-            settled: Vec::new(),
-        };
         if freshness == Freshness::AsLastSeen {
             let known: Vec<ListId> = mirror.lists().keys().cloned().collect();
-            for list in offline_lists(self.engine, self.settings, &known).await? {
-                let state = mirror.list(&list);
-                survey.lists.push((list, state));
-            }
-        } else {
-            self.read_lists(&mirror, freshness, now_us, &mut survey).await?;
+            let lists = offline_lists(self.engine, self.settings, &known).await?;
+            return self.as_last_seen(&mirror, &lists, now_us).await;
         }
-        for (list, state) in &survey.lists {
-            for change in settled(&survey.ledger, list, state, now_us) {
-                survey.settled.push(change.clone());
-                survey.ledger.take(change);
-            }
-        }
+        let mut survey = Survey::with(Ledger::read(self.engine, None).await?);
+        self.read_lists(&mirror, freshness, now_us, &mut survey).await?;
+        survey.settle(now_us);
+        Ok(survey)
+    }
+
+    /// These lists as they were last seen, and the ledger; asks nobody but the lake.
+    ///
+    /// # Errors
+    /// [`SurveyError::Engine`].
+    pub async fn last_seen(&self, lists: &[ListId], now_us: i64) -> Result<Survey, SurveyError> {
+        let mirror = Mirror::read(self.engine, None).await?;
+        self.as_last_seen(&mirror, lists, now_us).await
+    }
+
+    async fn as_last_seen(
+        &self,
+        mirror: &Mirror,
+        lists: &[ListId],
+        now_us: i64,
+    ) -> Result<Survey, SurveyError> {
+        let mut survey = Survey::with(Ledger::read(self.engine, None).await?);
+        survey.lists = lists.iter().map(|list| (list.clone(), mirror.list(list))).collect();
+        survey.settle(now_us);
         Ok(survey)
     }
 

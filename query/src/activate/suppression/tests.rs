@@ -2,6 +2,8 @@
 
 mod decision_table;
 mod differences;
+mod gathering;
+mod lake;
 mod running;
 mod stories;
 
@@ -44,6 +46,8 @@ fn bounce(class: BounceClass, kind: &str, days_ago: f64) -> Bounce {
         event_id: time_us as u128,
         time_us,
         message: time_us as u64,
+        sent_us: None,
+        named: None,
         origin: origin("us-east-1"),
         class,
         blame: blame(class, Some(kind)),

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::Counted;
 use crate::activate::suppression::columns::{Numbers, Texts};
-use crate::activate::suppression::gather::for_each;
 use crate::activate::suppression::guard::Lifted;
 use crate::activate::suppression::ledger::Ledger;
 use crate::activate::suppression::list::{ListId, ListState};
@@ -20,6 +19,7 @@ use crate::activate::suppression::plan::{Item, Plan};
 use crate::activate::suppression::planner::{self, Request, Wish};
 use crate::activate::suppression::policy::rule;
 use crate::activate::suppression::settings::Settings;
+use crate::activate::suppression::statement::for_each;
 use crate::cli::CliError;
 use crate::cli::suppression::evidence;
 use crate::config::Config;
@@ -60,6 +60,7 @@ pub(super) async fn find(engine: &Engine, lake: &str) -> Result<Found, CliError>
         lifted: Lifted::default(),
         restore: false,
         thaw: Vec::new(),
+        active: None,
         now_us: as_of.as_microsecond(),
     };
     let plan = planner::make(engine, lake, &settings, &lists, &ledger, &request).await?;

@@ -13,7 +13,8 @@ use crate::activate::suppression::apply::{ApplyError, TargetReport};
 use crate::activate::suppression::guard;
 use crate::activate::suppression::plan::Plan;
 use crate::activate::suppression::plan_file;
-use crate::activate::suppression::planner::{Wish, stale};
+use crate::activate::suppression::planner::{Wish, stale, unfit};
+use crate::activate::suppression::refresh::refresh;
 use crate::activate::suppression::runner::{Application, RoundError};
 use crate::activate::suppression::survey::{Freshness, Survey};
 use crate::cli::ingest::stop_on_signals;
@@ -23,13 +24,20 @@ use crate::output::{Align, TextTable};
 /// Carry a plan out: the one in FILE, or one that is made now and shown first
 ///
 /// A plan in a file is refused (exit code 3) if the lake, the lists or the rules have changed since it was
-/// made, unless it was begun already: then it is finished. What cannot be done now is listed (exit code 4),
+/// made, unless it was begun already: then it is finished. --refresh carries out what still stands of it. What cannot be done now is listed (exit code 4),
 /// and applying again finishes it.
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
     /// Plan written by `suppression plan --out FILE`
     #[arg(value_name = "FILE")]
     plan: Option<PathBuf>,
+    /// Plan again now, and carry out of the plan in FILE what still stands
+    ///
+    /// For a lake that goes on reading. A change is made if the new plan has it too: the same action for the
+    /// same reason by the same rule on the same entry. The others are counted and left out, nothing is added,
+    /// and the caps hold. A plan for another lake, or by other rules, is still refused.
+    #[arg(long, requires = "plan")]
+    refresh: bool,
     #[command(flatten)]
     choices: Choices,
     /// Do not ask
@@ -50,12 +58,16 @@ pub(super) async fn run(session: &Session, args: &ApplyArgs) -> Result<(), CliEr
         Some(path) => {
             let plan = plan_file::read(path)
                 .map_err(|error| CliError::usage(error.to_string()).because(error))?;
-            let survey = desk.place().survey(Freshness::Now, now_us()).await?;
-            check(&desk, &survey, &plan).await?;
-            (survey, plan)
+            if args.refresh {
+                refreshed(session, &desk, &args.choices, &plan).await?
+            } else {
+                let survey = desk.place().survey(Freshness::Now, now_us()).await?;
+                check(&desk, &survey, &plan).await?;
+                (survey, plan)
+            }
         }
     };
-    if args.plan.is_some() {
+    if args.plan.is_some() && !args.refresh {
         let lifted = args.choices.lifted();
         let active = plan.basis.active_recipients;
         for target in plan.targets.iter_mut().filter(|target| !target.guards.is_empty()) {
@@ -106,8 +118,35 @@ async fn check(desk: &Desk, survey: &Survey, plan: &Plan) -> Result<(), CliError
     match stale(&desk.engine, &desk.settings, &survey.lists, plan).await? {
         None => Ok(()),
         Some(why) => Err(CliError::refused(format!("the plan is stale: {why}"))
-            .hint("hearback suppression plan makes a new one")),
+            .hint("hearback suppression plan makes a new one; --refresh carries out what still stands of this one")),
     }
+}
+
+/// Plans again, and keeps what the reviewed plan has too.
+async fn refreshed(
+    session: &Session,
+    desk: &Desk,
+    choices: &Choices,
+    reviewed: &Plan,
+) -> Result<(Survey, Plan), CliError> {
+    if let Some(why) = unfit(&desk.engine, &desk.settings, reviewed).await? {
+        return Err(CliError::refused(format!("the plan cannot be refreshed: {why}"))
+            .hint("hearback suppression plan makes a new one"));
+    }
+    let choices = Choices { no_pull: false, ..choices.clone() };
+    let (survey, now) = make(desk, &choices, Wish::Policy).await?;
+    let refreshed = refresh(reviewed, now, &desk.settings.caps, &choices.lifted());
+    if !session.quiet {
+        eprintln!(
+            "plan {} is carried out as plan {}: {} of {} changes still stand, {} are left out",
+            reviewed.plan_id,
+            refreshed.plan.plan_id,
+            refreshed.reviewed - refreshed.dropped,
+            refreshed.reviewed,
+            refreshed.dropped
+        );
+    }
+    Ok((survey, refreshed.plan))
 }
 
 /// Applies a plan, and writes to the lake what the lists are now.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Desk;
 use crate::activate::suppression::columns::Texts;
-use crate::activate::suppression::gather::{for_each, quoted};
+use crate::activate::suppression::statement::{for_each, quoted};
 use crate::cli::{CliError, Session};
 
 /// Write the entries of the lists as they were last seen, in a form that others read

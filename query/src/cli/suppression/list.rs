@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Desk, Form};
 use crate::activate::suppression::columns::{Numbers, Texts};
-use crate::activate::suppression::gather::{for_each, quoted};
+use crate::activate::suppression::statement::{for_each, quoted};
 use crate::cli::{CliError, Session, print};
 use crate::output::{Align, TextTable};
 

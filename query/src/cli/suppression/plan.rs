@@ -69,6 +69,7 @@ impl Choices {
             lifted: self.lifted(),
             restore: self.restore,
             thaw: self.thaw.clone(),
+            active: None,
             now_us,
         }
     }

@@ -69,6 +69,7 @@ pub(super) async fn run(session: &Session, args: &RemoveArgs) -> Result<(), CliE
     }
     let time = now_us.to_string();
     let plan = Plan {
+        reviewed: None,
         plan_id: identity(&["remove", &recipient, &time]),
         created: Some(now_us),
         basis: Basis {

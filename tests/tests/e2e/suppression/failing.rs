@@ -1,5 +1,7 @@
 //! What fails, and what is left of it: stale plans, caps, crashes, throttling, jobs that hang or fail.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use hearback_tests::ses_list::Cut;
@@ -34,6 +36,129 @@ fn a_plan_whose_ground_has_moved_or_that_was_edited_is_refused() {
     // Applied already: there is nothing left of it to do.
     desk.apply(&["plan.json"], 0);
     assert_eq!(desk.ses.requests("PUT").len(), 1);
+}
+
+#[test]
+fn a_plan_is_refreshed_beside_a_lake_that_goes_on_reading() {
+    let desk = Desk::new("targets = [{ region = \"us-east-1\" }]");
+    desk.ingest(&[
+        unknown_user("m1", "gone@example.com", 5_000),
+        unknown_user("m2", "back@example.com", 5_000),
+        unknown_user("m3", "again@example.com", 5_000),
+    ]);
+    let reviewed = desk.json(&["plan", "--out", "plan.json"], 0);
+    assert_eq!(reviewed[0]["add"], 3);
+    // One recovers, one complains as well, and one that nobody has looked at fails.
+    desk.ingest(&[
+        delivery("m4", "back@example.com", 50),
+        complaint("m5", &["again@example.com"], 40, "abuse"),
+        unknown_user("m6", "unseen@example.com", 30),
+    ]);
+    let stale = desk.run(&["apply", "plan.json", "--yes"]);
+    assert!(stale.code == 3 && stale.stderr.contains("--refresh"), "{stale:?}");
+    let capped = desk.run(&["apply", "plan.json", "--refresh", "--yes", "--max-adds", "0"]);
+    assert!(capped.code == 3 && capped.stderr.contains("--max-adds 1"), "{capped:?}");
+    assert!(desk.listed("us-east-1").is_empty());
+
+    let refreshed = desk.run(&["apply", "plan.json", "--refresh", "--yes"]);
+    assert_eq!(refreshed.code, 0, "{refreshed:?}");
+    assert!(
+        refreshed.stderr.contains("1 of 3 changes still stand, 2 are left out"),
+        "{refreshed:?}"
+    );
+    assert_eq!(desk.listed("us-east-1"), ["gone@example.com"]);
+    // The ledger names the plan that was looked at and the one that was carried out.
+    let file = std::fs::read_to_string(desk.hearback.folder().join("plan.json")).expect("a plan");
+    let file: Value = serde_json::from_str(&file).expect("JSON");
+    let looked_at = file["plan"]["plan_id"].as_str().expect("an identity");
+    let rows = desk.hearback.query("SELECT plan_id, note FROM suppression_ledger");
+    assert!(!rows.is_empty());
+    for row in rows {
+        assert_ne!(row["plan_id"], looked_at);
+        assert_eq!(row["note"], format!("reviewed as plan {looked_at}"));
+    }
+
+    // Other rules, or another lake, are no news: they make it another plan.
+    desk.configure("targets = [{ region = \"us-east-1\" }]\nsoft_failures = 4");
+    let other_rules = desk.run(&["apply", "plan.json", "--refresh", "--yes"]);
+    assert!(other_rules.code == 3 && other_rules.stderr.contains("rules"), "{other_rules:?}");
+    let elsewhere = Desk::new("targets = [{ region = \"us-east-1\" }]");
+    elsewhere.ingest(&[unknown_user("m1", "gone@example.com", 5_000)]);
+    let plan = desk.hearback.folder().join("plan.json").display().to_string();
+    for options in [&["apply", &plan, "--yes"][..], &["apply", &plan, "--refresh", "--yes"]] {
+        let refused = elsewhere.run(options);
+        assert!(refused.code == 3 && refused.stderr.contains("another lake"), "{refused:?}");
+    }
+    assert!(elsewhere.listed("us-east-1").is_empty());
+}
+
+/// Answers one POST after the other with a status, and hands on their bodies.
+fn receiver(status: &'static str) -> (String, std::sync::mpsc::Receiver<(String, String)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}/alerts?key=secret", listener.local_addr().expect("an address"));
+    let (told, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.expect("a connection");
+            let mut reader = BufReader::new(connection.try_clone().expect("both directions"));
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                assert!(reader.read_line(&mut head).expect("a line") > 0, "cut off: {head}");
+            }
+            let length = head.lines().find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
+            });
+            let mut body = vec![0; length.expect("a length")];
+            reader.read_exact(&mut body).expect("a body");
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            connection.write_all(answer.as_bytes()).expect("an answer");
+            if told.send((head, String::from_utf8(body).expect("text"))).is_err() {
+                return;
+            }
+        }
+    });
+    (url, heard)
+}
+
+#[test]
+fn a_webhook_is_told_what_stopped_a_run_and_never_stops_one() {
+    let (url, heard) = receiver("204 No Content");
+    let one_target = "targets = [{ region = \"us-east-1\" }]";
+    let desk = Desk::new(&format!("{one_target}\nwebhook = \"{url}\""));
+    let events: Vec<Value> = (0..15)
+        .map(|n| unknown_user(&format!("m{n}"), &format!("gone{n}@example.com"), 5_000 + n))
+        .collect();
+    desk.ingest(&events);
+    assert_eq!(desk.run(&["run", "--once"]).code, 3);
+    let (head, body) = heard.recv_timeout(Duration::from_secs(10)).expect("a POST");
+    assert!(head.starts_with("POST /alerts?key=secret HTTP/1.1\r\n"), "{head}");
+    assert!(head.to_ascii_lowercase().contains("content-type: application/json\r\n"), "{head}");
+    let alert: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(alert["alert"], "suppression");
+    assert_eq!(alert["round"]["outcome"], "stopped");
+    assert_eq!(alert["round"]["targets"][0]["guards"][0]["lift"], "--max-adds 15");
+    assert!(!body.contains('@'), "{body}");
+
+    // What goes well is no alert, and what is said once is not said again while it lasts.
+    desk.apply(&["--max-adds", "15"], 0);
+    assert_eq!(desk.run(&["run", "--once"]).code, 0);
+    assert!(heard.try_recv().is_err());
+
+    // A receiver that refuses, or is not there, changes nothing; its address is a secret.
+    let (refusing, _heard) = receiver("500 Internal Server Error");
+    let gone = "http://127.0.0.1:9/alerts?key=secret".to_owned();
+    let more: Vec<Value> = (0..30)
+        .map(|n| unknown_user(&format!("n{n}"), &format!("left{n}@example.com"), 4_000 + n))
+        .collect();
+    desk.ingest(&more);
+    for url in [refusing, gone] {
+        desk.configure(&format!("{one_target}\nwebhook = \"{url}\""));
+        let run = desk.run(&["run", "--once"]);
+        assert_eq!(run.code, 3, "{run:?}");
+        assert!(run.stderr.contains("did not reach the webhook"), "{run:?}");
+        assert!(!run.stderr.contains("secret"), "{run:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 --
 -- Numerator: distinct recipients with a failure of any cause but echoes and automatic answers.
 -- Denominator: these and the messages delivered in that hour. A provider that took nothing in all the time
--- that is read is not frozen. {since} is the first day that is read; {only} limits the providers;
+-- that is read is not frozen. {since} is the first day that is read;
 -- {recipients} and {share} are the configured limits.
 WITH failed AS (
     SELECT
@@ -16,7 +16,6 @@ WITH failed AS (
         AND channel = 'email'
         AND (recipient_domain IS DISTINCT FROM 'simulator.amazonses.com')
         AND bounce_class NOT IN ('auto_reply', 'suppression_echo')
-        {only}
     GROUP BY 1, 2
     HAVING count(DISTINCT recipient) >= {recipients}
 ),
@@ -31,7 +30,6 @@ delivered AS (
         event_date >= DATE '{since}'
         AND event_type = 'delivery'
         AND channel = 'email'
-        {only}
     GROUP BY 1, 2
 ),
 

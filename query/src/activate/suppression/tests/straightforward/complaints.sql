@@ -1,7 +1,7 @@
 -- The complaints that are no echoes of a suppression list, one row for each recipient that they name,
 -- with the number of recipients that the same report names at the same provider.
 --
--- {since} is the first day that is read; {only} limits the recipients; {test} leaves test mail out.
+-- {since} is the first day that is read; {test} says what test mail is.
 WITH reports AS (
     SELECT
         event_id,
@@ -21,7 +21,7 @@ WITH reports AS (
         AND recipient IS NOT NULL
         AND complaint_subtype IS NULL
         AND (recipient_domain IS DISTINCT FROM 'simulator.amazonses.com')
-        {test}
+        AND NOT ({test})
 ),
 
 named AS (
@@ -39,6 +39,7 @@ SELECT
     reports.account_id,
     reports.region,
     reports.tenant,
+    reports.provider,
     coalesce(named.accused, 1) AS accused
 FROM reports
 LEFT JOIN named
@@ -46,6 +47,3 @@ LEFT JOIN named
         reports.message_id = named.message_id
         AND reports.event_time = named.event_time
         AND reports.provider = named.provider
-WHERE
-    TRUE
-    {only}

@@ -1,16 +1,10 @@
--- The bounces that may be evidence, one row each, simulator and test mail left out.
+-- The bounces that may be evidence, without simulator and test mail.
 --
--- {since} is the first day that is read; {only} limits the recipients; {test} leaves test mail out.
+-- {since} is the first day that is read; {test} says what test mail is.
 SELECT
     event_id,
     recipient,
-    event_time,
-    message_id,
-    bounce_class,
-    bounce_type,
-    account_id,
-    region,
-    tenant
+    message_id
 FROM events
 WHERE
     event_date >= DATE '{since}'
@@ -19,5 +13,4 @@ WHERE
     AND recipient IS NOT NULL
     AND bounce_class NOT IN ('rate_limited', 'auto_reply', 'suppression_echo')
     AND (recipient_domain IS DISTINCT FROM 'simulator.amazonses.com')
-    {only}
-    {test}
+    AND NOT ({test})
