@@ -156,7 +156,7 @@ class Shell:
     def __init__(self, binary, lake):
         self.process, self.terminal = pty.fork()
         if self.process == 0:
-            os.environ.update(TERM="dumb", HOME=tempfile.mkdtemp(prefix="hearback-bench-home-"))
+            os.environ.update(TERM="dumb", HOME=os.path.dirname(lake))
             os.execv(binary, [binary, "--lake", lake, "query", "--format", "csv"])
         self.ask("\\timing", b"timing is on")
 
@@ -167,14 +167,11 @@ class Shell:
             seen += os.read(self.terminal, 1 << 16)
         return seen.decode(errors="replace").replace("\r", "")
 
-    def best(self, sql, rounds):
-        """The shortest of `rounds` times in seconds, after one to warm up, and the number of rows."""
-        times, rows = [], 0
-        for _ in range(rounds + 1):
-            text = self.ask(sql + ";", b" ms\n")
-            times.append(float(re.search(r"([0-9.]+) ms\n", text).group(1)) / 1000)
-            rows = text.split(" ms\n")[0].split(sql + ";")[-1].strip().count("\n") - 1
-        return min(times[1:]), rows
+    def time(self, sql):
+        """The time of one statement in seconds, and the number of rows."""
+        text = self.ask(sql + ";", b" ms\n")
+        seconds = float(re.search(r"([0-9.]+) ms\n", text).group(1)) / 1000
+        return seconds, text.split(" ms\n")[0].split(sql + ";")[-1].strip().count("\n") - 1
 
 
 def compare_queries(args, lake):
@@ -192,13 +189,15 @@ def compare_queries(args, lake):
     shell = Shell(args.binary, lake)
     for name, sql in QUERIES.items():
         sql = sql.format(recipient=recipient)
-        own, rows = shell.best(sql, args.rounds)
         theirs_sql = sql.replace("approx_percentile_cont(", "approx_quantile(")
-        best, count = float("inf"), 0
+        # In turns, so that a noisy neighbour is everybody's; the first round warms up.
+        times = []
         for _ in range(args.rounds + 1):
+            seconds, rows = shell.time(sql)
             start = time.perf_counter()
             count = len(db.execute(theirs_sql).fetchall())
-            best = min(best, time.perf_counter() - start)
+            times.append((seconds, time.perf_counter() - start))
+        own, best = (min(column) for column in zip(*times[1:]))
         if count != rows:
             sys.exit(f"{name}: {rows} rows here, {count} in DuckDB")
         product *= own / best

@@ -40,7 +40,11 @@ impl AwsError {
         let (code, message) = match error {
             SdkError::ServiceError(service) => {
                 let metadata = service.err().meta();
-                (metadata.code().unwrap_or("unknown"), metadata.message().unwrap_or_default())
+                match metadata.code() {
+                    Some(code) => (code, metadata.message().unwrap_or_default()),
+                    // A success that the client cannot read, or a failure that is no error of AWS's.
+                    None => ("not understood", "the answer is not one of this service"),
+                }
             }
             SdkError::TimeoutError(_) => ("no answer", "the request timed out"),
             SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
