@@ -27,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The entry is not there.
-    #[error("not on the list")]
+    #[error("SES answers that it is not there (HTTP 404)")]
     NotFound,
     /// SES does not take this request, now or later.
     #[error("{0}")]
@@ -126,11 +126,11 @@ pub fn known_account(target: &Target) -> Option<String> {
 async fn account_of(sdk: &SdkConfig) -> Result<String, String> {
     let client = aws_sdk_sts::Client::new(sdk);
     let answer = client.get_caller_identity().send().await.map_err(|error| {
-        let why = aws_sdk_sts::error::DisplayErrorContext(&error).to_string();
-        format!(
-            "cannot tell which AWS account this is; name it as account in the target ({})",
-            first_sentence(&why)
-        )
+        let why = without_service(&error).unwrap_or_else(|| {
+            let error = error.as_service_error();
+            error.and_then(|error| error.message()).map(without_address).unwrap_or_default()
+        });
+        format!("cannot tell which AWS account this is; name it as account in the target ({why})")
     })?;
     answer.account.ok_or_else(|| "AWS does not say which account this is".to_owned())
 }
@@ -192,21 +192,15 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let SdkError::ServiceError(service) = error else {
-        let dispatch = match error {
-            SdkError::TimeoutError(_) => "no answer in time",
-            SdkError::ConstructionFailure(_) => {
-                return Failure::Final(CallError::Refused(format!(
-                    "{what}: the request cannot be made"
-                )));
-            }
+        let why = without_service(error).unwrap_or_default();
+        let said = format!("{what}: {why}");
+        return match error {
+            SdkError::ConstructionFailure(_) => Failure::Final(CallError::Refused(said)),
             SdkError::DispatchFailure(cause) if cause.is_user() || cause.is_other() => {
-                let why =
-                    without_address(&aws_sdk_sesv2::error::DisplayErrorContext(error).to_string());
-                return Failure::Final(CallError::Denied(format!("{what}: {why}")));
+                Failure::Final(CallError::Denied(said))
             }
-            _ => "no connection",
+            _ => Failure::Passing(said),
         };
-        return Failure::Passing(format!("{what}: {dispatch}"));
     };
     let status = service.raw().status().as_u16();
     let code = service.err().code().unwrap_or("");
@@ -239,8 +233,20 @@ where
     Failure::Final(if denied { CallError::Denied(said) } else { CallError::Refused(said) })
 }
 
-fn first_sentence(text: &str) -> &str {
-    text.split(['\n', ';']).next().unwrap_or(text).trim()
+/// Why there is no answer of the service, in words; None if there is one. The client's own words are a tree of
+/// causes, and what is signed stands in some of them.
+fn without_service<E>(error: &SdkError<E, HttpResponse>) -> Option<String> {
+    let why = match error {
+        SdkError::ServiceError(_) => return None,
+        SdkError::TimeoutError(_) => "no answer in time",
+        SdkError::ConstructionFailure(_) => "the request cannot be made",
+        SdkError::DispatchFailure(cause) if cause.is_user() || cause.is_other() => {
+            "no AWS credentials, or they could not be loaded (environment, profile, web identity, metadata service)"
+        }
+        SdkError::DispatchFailure(_) => "no connection (network, Region, or AWS_ENDPOINT_URL)",
+        _ => "the answer is not understood",
+    };
+    Some(why.to_owned())
 }
 
 /// A text without the words that hold an address, and not too long.
