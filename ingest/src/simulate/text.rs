@@ -16,7 +16,7 @@ pub(super) const SECOND: i64 = 1_000;
 /// Writes JSON into a buffer that is reused from document to document.
 pub(super) struct Pen<'a> {
     out: &'a mut Vec<u8>,
-    /// Everything beyond ASCII as `\uXXXX`, as many serialisers do.
+    /// Everything beyond ASCII as escapes of UTF-16 code units (RFC 8259, section 7), as many serialisers do.
     ascii: bool,
 }
 

@@ -170,7 +170,7 @@ fn unicode_escape(bytes: &[u8]) -> Result<(char, usize)> {
     Ok((char::REPLACEMENT_CHARACTER, 6))
 }
 
-/// The UTF-16 code unit of an escape `\uXXXX`.
+/// The UTF-16 code unit of an escape: `\u` and four hexadecimal digits (RFC 8259, section 7).
 fn code_unit(bytes: &[u8]) -> Option<u32> {
     let digits = bytes.strip_prefix(b"\\u")?.first_chunk::<4>()?;
     let mut unit = 0;

@@ -107,7 +107,7 @@ fn partial(unreachable: &[Unreachable], all_failed: bool) -> Result<(), CliError
     let error = if all_failed { CliError::failed(sentence) } else { CliError::partial(sentence) };
     Err(error
         .because(first.why.clone())
-        .hint("--no-pull works with the lists as they were last seen"))
+        .hint("hearback suppression plan --no-pull plans with the lists as they were last seen"))
 }
 
 impl From<SettingsError> for CliError {
