@@ -114,6 +114,41 @@ fn where_a_closed_shard_never_says_so_its_children_are_read_all_the_same() {
 }
 
 #[test]
+fn a_stream_is_read_through_while_it_is_scaled_and_becomes_on_demand() {
+    let cloud = FakeCloud::start();
+    let stream = cloud.create_stream("feedback", 2);
+    let hearback = lake(&cloud);
+    let reading = hearback.start(&["ingest", &stream.source()]);
+    let reference = Hearback::new();
+    let steps = [
+        "",
+        "kinesis.update_shard_count(StreamName='feedback', TargetShardCount=4, ScalingType='UNIFORM_SCALING')",
+        "kinesis.update_shard_count(StreamName='feedback', TargetShardCount=3, ScalingType='UNIFORM_SCALING')",
+        "kinesis.update_stream_mode(StreamARN=ARN, StreamModeDetails={'StreamMode': 'ON_DEMAND'})",
+    ];
+    for (seed, step) in steps.iter().enumerate() {
+        if !step.is_empty() {
+            cloud.boto(&step.replace("=ARN", &format!("={:?}", stream.arn())));
+        }
+        let seed = seed.to_string();
+        let simulated =
+            ["simulate", "--messages", "60", "--seed", &seed, "--envelope", "eventbridge", "-o"];
+        let put = hearback.run([&simulated[..], &[&stream.source()]].concat());
+        assert_eq!(put.code, 0, "{put:?}");
+        assert_eq!(reference.run([&simulated[..], &["traffic.json"]].concat()).code, 0);
+        reference.ingest(&[&reference.folder().join("traffic.json")]);
+    }
+    let events = "SELECT count(*) FROM events";
+    let expected = reference.number(events);
+    assert!(eventually(|| hearback.exists() && hearback.number(events) == expected));
+    assert_eq!(reading.signal_and_wait("INT", Duration::from_secs(10)), Some(0));
+    caught_up(&hearback, &stream);
+    assert_once(&hearback);
+    assert_eq!(hearback.number(events), expected);
+    assert!(hearback.number("SELECT count(DISTINCT source_shard) FROM events") > 4);
+}
+
+#[test]
 fn every_kind_of_record_is_read_while_shards_are_split_and_merged() {
     let cloud = FakeCloud::start();
     let stream = cloud.create_stream("feedback", 2);
