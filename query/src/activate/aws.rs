@@ -7,6 +7,8 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 
 /// Name under which assumed roles appear in CloudTrail.
 const SESSION_NAME: &str = "hearback";
@@ -44,6 +46,21 @@ pub async fn connect(place: &Place) -> Result<SdkConfig, String> {
     let assumed =
         AssumeRoleProvider::builder(role).session_name(SESSION_NAME).configure(&base).build().await;
     Ok(loader(base.region().map(AsRef::as_ref)).credentials_provider(assumed).load().await)
+}
+
+/// Why a service gave no answer, in words; None if it gave one. The client's own words are a tree of causes,
+/// and what is signed stands in some of them.
+pub(crate) fn no_answer<E>(error: &SdkError<E, HttpResponse>) -> Option<&'static str> {
+    Some(match error {
+        SdkError::ServiceError(_) => return None,
+        SdkError::TimeoutError(_) => "no answer in time",
+        SdkError::ConstructionFailure(_) => "the request cannot be made",
+        SdkError::DispatchFailure(cause) if cause.is_user() || cause.is_other() => {
+            "no AWS credentials, or they could not be loaded (environment, profile, web identity, metadata service)"
+        }
+        SdkError::DispatchFailure(_) => "no connection (network, Region, or AWS_ENDPOINT_URL)",
+        _ => "the answer is not understood",
+    })
 }
 
 fn loader(region: Option<&str>) -> aws_config::ConfigLoader {

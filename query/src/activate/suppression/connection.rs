@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::list::ListId;
 use super::settings::{Requests, Settings, Target};
-use crate::activate::aws::{Place, connect};
+use crate::activate::aws::{Place, connect, no_answer};
 use crate::activate::pace::{Backoff, Pace};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -126,10 +126,11 @@ pub fn known_account(target: &Target) -> Option<String> {
 async fn account_of(sdk: &SdkConfig) -> Result<String, String> {
     let client = aws_sdk_sts::Client::new(sdk);
     let answer = client.get_caller_identity().send().await.map_err(|error| {
-        let why = without_service(&error).unwrap_or_else(|| {
+        let said = || {
             let error = error.as_service_error();
-            error.and_then(|error| error.message()).map(without_address).unwrap_or_default()
-        });
+            error.and_then(ProvideErrorMetadata::message).map(without_address).unwrap_or_default()
+        };
+        let why = no_answer(&error).map_or_else(said, str::to_owned);
         format!("cannot tell which AWS account this is; name it as account in the target ({why})")
     })?;
     answer.account.ok_or_else(|| "AWS does not say which account this is".to_owned())
@@ -192,7 +193,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let SdkError::ServiceError(service) = error else {
-        let why = without_service(error).unwrap_or_default();
+        let why = no_answer(error).unwrap_or_default();
         let said = format!("{what}: {why}");
         return match error {
             SdkError::ConstructionFailure(_) => Failure::Final(CallError::Refused(said)),
@@ -231,22 +232,6 @@ where
         return Failure::Final(CallError::NotFound);
     }
     Failure::Final(if denied { CallError::Denied(said) } else { CallError::Refused(said) })
-}
-
-/// Why there is no answer of the service, in words; None if there is one. The client's own words are a tree of
-/// causes, and what is signed stands in some of them.
-fn without_service<E>(error: &SdkError<E, HttpResponse>) -> Option<String> {
-    let why = match error {
-        SdkError::ServiceError(_) => return None,
-        SdkError::TimeoutError(_) => "no answer in time",
-        SdkError::ConstructionFailure(_) => "the request cannot be made",
-        SdkError::DispatchFailure(cause) if cause.is_user() || cause.is_other() => {
-            "no AWS credentials, or they could not be loaded (environment, profile, web identity, metadata service)"
-        }
-        SdkError::DispatchFailure(_) => "no connection (network, Region, or AWS_ENDPOINT_URL)",
-        _ => "the answer is not understood",
-    };
-    Some(why.to_owned())
 }
 
 /// A text without the words that hold an address, and not too long.

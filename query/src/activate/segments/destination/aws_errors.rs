@@ -6,6 +6,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::attempts::Tried;
 use super::{Attempts, DestinationError, without_addresses};
+use crate::activate::aws::no_answer;
 use crate::activate::pace::Pace;
 
 /// Codes that mean "later" whatever the status they come with.
@@ -46,15 +47,7 @@ impl AwsError {
                     None => ("not understood", "the answer is not one of this service"),
                 }
             }
-            SdkError::TimeoutError(_) => ("no answer", "the request timed out"),
-            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
-                ("no answer", "the service cannot be reached (network, or AWS_ENDPOINT_URL)")
-            }
-            SdkError::DispatchFailure(_) => {
-                ("not sent", "no AWS credentials, or the service cannot be reached")
-            }
-            SdkError::ResponseError(_) => ("bad answer", "the answer cannot be understood"),
-            _ => ("not sent", "the request cannot be made of what the segment gives"),
+            other => (kind(other), no_answer(other).unwrap_or_default()),
         };
         Self { status, code: code.to_owned(), message: without_addresses(message) }
     }
@@ -81,6 +74,18 @@ impl AwsError {
             return self.code.clone();
         }
         format!("{}: {}", self.code, self.message)
+    }
+}
+
+/// Our name for a failure without an answer of the service.
+fn kind<E>(error: &SdkError<E, HttpResponse>) -> &'static str {
+    match error {
+        SdkError::TimeoutError(_) => "no answer",
+        SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+            "no answer"
+        }
+        SdkError::ResponseError(_) => "bad answer",
+        _ => "not sent",
     }
 }
 
