@@ -36,8 +36,8 @@ impl Running {
         let began = Instant::now();
         let address = loop {
             let said = self.said();
-            let found = said.split("http://").nth(1).and_then(|rest| rest.split("/metrics").next());
-            if let Some(address) = found {
+            let found = said.split_once("http://").and_then(|(_, rest)| rest.split_once('/'));
+            if let Some((address, _)) = found {
                 break address.to_owned();
             }
             assert!(began.elapsed() < Duration::from_secs(30), "{said}");

@@ -85,6 +85,7 @@ fn value(setting: &Setting) -> Value {
         }
         Setting::Share(millionths) => json!(*millionths as f64 / 1e6),
         Setting::Never => Value::Null,
+        Setting::Flag(flag) => json!(flag),
         Setting::List(list) => json!(list),
         Setting::Records(records) => records
             .iter()

@@ -14,6 +14,7 @@ mod query;
 mod report;
 mod schema;
 mod segments;
+mod serve;
 mod shell;
 mod simulate;
 mod stream;
@@ -84,6 +85,7 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
     Segments(segments::SegmentsArgs),
+    Serve(serve::ServeArgs),
     Schema(schema::SchemaArgs),
     Config(config::ConfigArgs),
 }
@@ -105,6 +107,15 @@ impl Session {
     async fn engine_at(&self, lake: &str) -> Result<Engine, CliError> {
         memory::keep_freed();
         Ok(Engine::open(lake, self.engine_settings()).await?)
+    }
+
+    /// Tells whoever watches what is going on: nothing that a result depends on.
+    fn say(&self, what: &str) {
+        match self.log_format {
+            LogFormat::Json => tracing::info!("{what}"),
+            LogFormat::Text if self.quiet => {}
+            LogFormat::Text => eprintln!("{what}"),
+        }
     }
 
     fn engine_settings(&self) -> EngineSettings {
@@ -179,6 +190,7 @@ fn run(cli: Cli, name: &str, telemetry: Arc<Telemetry>) -> Result<(), CliError> 
             Command::Report(args) => report::run(&session, &args).await,
             Command::Trace(args) => trace::run(&session, &args).await,
             Command::Segments(args) => segments::run(&session, args).await,
+            Command::Serve(args) => serve::run(&session, &args).await,
             Command::Suppression(args) => suppression::run(&session, args).await,
             Command::Simulate(args) => simulate::run(&session, &args).await,
             Command::Schema(_) | Command::Config(_) => Ok(()),

@@ -13,6 +13,8 @@ mod show;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+pub(super) use run::{keep, scheduled};
+
 use super::{CliError, Session, now};
 use crate::activate::segments::definition::{SEGMENTS_FOLDER, segments_in_folder};
 use crate::activate::segments::destination::{Attempts, DestinationError};
@@ -137,9 +139,9 @@ fn send_to(segments: &mut [Segment], uri: Option<&str>) {
 }
 
 /// The lake, for questions and for what lies beside the tables.
-struct Opened {
-    engine: Engine,
-    lake: Lake,
+pub(super) struct Opened {
+    pub(super) engine: Engine,
+    pub(super) lake: Lake,
 }
 
 impl Opened {

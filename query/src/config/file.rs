@@ -183,6 +183,7 @@ fn checked(kind: Kind, value: &DeValue<'_>) -> Option<Setting> {
             };
             parse_share(text).map(Setting::Share)
         }
+        Kind::Flag => value.as_bool().map(Setting::Flag),
         // Lists of tables are taken apart by `record`; anything else is none.
         Kind::Records(_) => None,
         Kind::List => {

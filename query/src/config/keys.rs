@@ -34,6 +34,8 @@ pub enum Kind {
     Share,
     /// A list of texts.
     List,
+    /// `true` or `false`.
+    Flag,
     /// A list of tables, `[{ … }, { … }]` or `[[section.name]]`, with these fields.
     Records(&'static [Field]),
 }
@@ -233,6 +235,20 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Records(TARGET_FIELDS),
         default: || Setting::Records(Vec::new()),
         meaning: "lists to keep: region, account, role_arn, tenant, import_prefix of each; none is the current account and Region",
+    },
+    Key {
+        section: "suppression",
+        name: "every",
+        kind: Kind::Lifetime,
+        default: || Setting::Never,
+        meaning: "time from one round of `serve` to the next, at least 1s; never: it leaves the lists alone",
+    },
+    Key {
+        section: "suppression",
+        name: "fast_lane",
+        kind: Kind::Flag,
+        default: || Setting::Flag(false),
+        meaning: "whether runs act on complaints and invalid recipients between rounds",
     },
     Key {
         section: "suppression",
@@ -457,6 +473,13 @@ pub const KEYS: &[Key] = &[
         kind: Kind::List,
         default: || Setting::List(Vec::new()),
         meaning: "program and arguments that a stopped run is reported to, JSON on standard input",
+    },
+    Key {
+        section: "serve",
+        name: "http",
+        kind: Kind::Text,
+        default: || Setting::Text("127.0.0.1:8400".to_owned()),
+        meaning: "address on this machine at which `serve` answers over HTTP",
     },
 ];
 

@@ -184,6 +184,15 @@ impl Config {
         }
     }
 
+    /// A setting that is true or false.
+    #[must_use]
+    pub fn flag(&self, path: &str) -> bool {
+        match self.setting(path) {
+            Setting::Flag(flag) => *flag,
+            other => unreachable!("{path} is true or false, not {other:?}: KEYS says so"),
+        }
+    }
+
     /// A setting that is a list of tables.
     #[must_use]
     pub fn records(&self, path: &str) -> &[Record] {

@@ -21,6 +21,8 @@ pub enum Setting {
     Share(u64),
     /// A list of texts.
     List(Vec<String>),
+    /// Yes or no.
+    Flag(bool),
     /// A list of tables, each with the fields that were given.
     Records(Vec<Record>),
 }
@@ -51,6 +53,7 @@ impl Setting {
                 format!("[{}]", items.join(", "))
             }
             Self::Never => quoted("never"),
+            Self::Flag(flag) => flag.to_string(),
             Self::Share(millionths) => quoted(&format_share(*millionths)),
             Self::Records(records) => {
                 let tables: Vec<String> = records
@@ -106,6 +109,7 @@ pub(super) fn expectation(kind: Kind) -> String {
         Kind::Lifetime => "a length of time such as \"180 days\", or \"never\"".to_owned(),
         Kind::Share => "a share such as \"2%\", from 0% to 100%".to_owned(),
         Kind::List => "a list of texts such as [\"campaign\"]".to_owned(),
+        Kind::Flag => "true or false".to_owned(),
         Kind::Records(fields) => {
             let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
             format!("a list of tables with the fields {}", names.join(", "))

@@ -118,6 +118,19 @@ pub const SHARD_DROPPED: Metric = counter(
     "hearback_shard_dropped_aggregates",
     "Aggregates left out because they are put again on another shard",
 );
+/// Version of a table of the lake.
+pub const TABLE_VERSION: Metric = gauge("hearback_table_version", "Version of a table of the lake");
+/// Rows of a table of the lake.
+pub const TABLE_ROWS: Metric = gauge("hearback_table_rows", "Rows of a table of the lake");
+/// Data files of a table of the lake.
+pub const TABLE_FILES: Metric = gauge("hearback_table_files", "Data files of a table of the lake");
+/// Size of the data files, in bytes.
+pub const TABLE_BYTES: Metric = gauge("hearback_table_bytes", "Size of the data files, in bytes");
+/// When the newest data file of a table was written, in seconds since 1970-01-01.
+pub const TABLE_LAST_WRITE: Metric = gauge(
+    "hearback_table_last_write_timestamp_seconds",
+    "When the newest data file of a table was written, in seconds since 1970-01-01",
+);
 /// Runs of `segments run`, by how they ended: applied, unchanged, partial, refused or failed.
 pub const SEGMENT_RUNS: Metric = counter(
     "hearback_segment_runs",
@@ -179,6 +192,11 @@ pub const METRICS: &[Metric] = &[
     SHARD_BEHIND,
     SHARD_LAST_ARRIVAL,
     SHARD_DROPPED,
+    TABLE_VERSION,
+    TABLE_ROWS,
+    TABLE_FILES,
+    TABLE_BYTES,
+    TABLE_LAST_WRITE,
     SEGMENT_RUNS,
     SEGMENT_CHANGES,
     SEGMENT_MEMBERS,

@@ -8,6 +8,7 @@
 //! Invariants: watching never fails or delays the work by more than the bounds written down here; no
 //! address and no secret is in any of it.
 
+mod lake_watch;
 pub mod logs;
 pub mod metrics;
 pub mod server;
@@ -16,6 +17,7 @@ pub mod telemetry;
 mod vitals;
 mod watch;
 
+pub use lake_watch::watch_lake;
 pub use stream_log::LoggedStream;
 pub use vitals::{Health, Series, Vitals};
 pub use watch::{Watched, WatchedStream};

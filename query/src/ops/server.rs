@@ -1,4 +1,5 @@
-//! What others ask over HTTP: `/metrics` for Prometheus, `/healthz` for whoever restarts us.
+//! What others ask over HTTP: `/metrics` for Prometheus, `/healthz` for whoever restarts us, and `/` for
+//! whoever looks in with a browser.
 //!
 //! Nobody is asked who they are: bind it to an address that only they reach. It tells counts, names of
 //! streams and shards, and nothing of what was read.
@@ -25,6 +26,7 @@ pub async fn serve(address: &str, vitals: Arc<Vitals>) -> std::io::Result<Socket
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
     let routes = Router::new()
+        .route("/", get(front))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .with_state(vitals);
@@ -39,6 +41,14 @@ async fn metrics(State(vitals): State<Arc<Vitals>>, headers: HeaderMap) -> Respo
         Ok(text) => ([(header::CONTENT_TYPE, form.content_type())], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+async fn front(State(vitals): State<Arc<Vitals>>) -> String {
+    let state = match vitals.health() {
+        Health::Good(doing) => format!("well: {doing}"),
+        Health::Bad(reason) => format!("not well: {reason}"),
+    };
+    format!("hearback {}\n{state}\n\n/metrics\n/healthz\n", env!("CARGO_PKG_VERSION"))
 }
 
 async fn healthz(State(vitals): State<Arc<Vitals>>) -> Response {

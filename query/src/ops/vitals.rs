@@ -2,7 +2,7 @@
 //! its signs of life whether progress is being made. Everyone who shows or sends them reads them here.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::metrics::{HEALTHY, Metric};
@@ -10,6 +10,9 @@ use super::metrics::{HEALTHY, Metric};
 /// A run that gave no sign of life for so long is stuck. A commit that has to be tried again takes
 /// seconds, and a run gives a sign every second while it waits for its source.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// Of so many things that keep a run from being well, the reasons are told.
+const TOLD: usize = 10;
 
 /// One value of a metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,21 +34,35 @@ pub enum Health {
 
 type Values = BTreeMap<Vec<(&'static str, String)>, f64>;
 
-/// The values of all metrics, and the signs of life.
+/// The values of all metrics, and the signs of life of one part of a process.
 #[derive(Debug)]
 pub struct Vitals {
-    state: Mutex<State>,
+    /// Name of the part; empty if it is the whole.
+    part: &'static str,
+    state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     values: BTreeMap<&'static str, Values>,
-    last_sign: Instant,
+    parts: BTreeMap<&'static str, Signs>,
+    /// What keeps the run from going on, and why.
+    blocked: BTreeMap<String, String>,
+}
+
+/// The last sign of life of a part.
+#[derive(Debug)]
+struct Signs {
+    last: Instant,
     doing: String,
     /// Whether silence is no sign of trouble.
     may_be_silent: bool,
-    /// What keeps the run from going on, and why.
-    blocked: BTreeMap<String, String>,
+}
+
+impl Signs {
+    fn now(doing: &str) -> Self {
+        Self { last: Instant::now(), doing: doing.to_owned(), may_be_silent: false }
+    }
 }
 
 impl Default for Vitals {
@@ -58,14 +75,19 @@ impl Vitals {
     /// Of a run that begins now.
     #[must_use]
     pub fn new() -> Self {
-        let state = State {
-            values: BTreeMap::new(),
-            last_sign: Instant::now(),
-            doing: "starting".to_owned(),
-            may_be_silent: false,
-            blocked: BTreeMap::new(),
-        };
-        Self { state: Mutex::new(state) }
+        Self { part: "", state: Arc::default() }.started()
+    }
+
+    /// The vitals of a part of the run that works beside the others: values are shared, signs of life are its
+    /// own. If one part is stuck, the run is not well.
+    #[must_use]
+    pub fn part(&self, name: &'static str) -> Self {
+        Self { part: name, state: Arc::clone(&self.state) }.started()
+    }
+
+    fn started(self) -> Self {
+        self.state().parts.insert(self.part, Signs::now("starting"));
+        self
     }
 
     /// Sets a value.
@@ -88,26 +110,23 @@ impl Vitals {
 
     /// A sign of life, and what the run is doing, such as `reading`.
     pub fn sign_of_life(&self, doing: &str) {
-        let mut state = self.state();
-        state.last_sign = Instant::now();
-        state.may_be_silent = false;
-        if state.doing != doing {
-            doing.clone_into(&mut state.doing);
-        }
+        self.state().parts.insert(self.part, Signs::now(doing));
     }
 
     /// Another process does the work; there will be no sign of life until it is this one's turn.
     pub fn stand_by(&self) {
         let mut state = self.state();
-        state.may_be_silent = true;
-        "standing by".clone_into(&mut state.doing);
+        let signs = Signs { may_be_silent: true, ..Signs::now("standing by") };
+        state.parts.insert(self.part, signs);
         state.blocked.clear();
     }
 
     /// The run is alive, but cannot go on because of `what`, for this reason.
     pub fn block(&self, what: &str, reason: &str) {
         let mut state = self.state();
-        state.last_sign = Instant::now();
+        if let Some(signs) = state.parts.get_mut(self.part) {
+            signs.last = Instant::now();
+        }
         state.blocked.insert(what.to_owned(), reason.to_owned());
     }
 
@@ -120,18 +139,32 @@ impl Vitals {
     #[must_use]
     pub fn health(&self) -> Health {
         let state = self.state();
-        if let Some((what, reason)) = state.blocked.first_key_value() {
-            return Health::Bad(format!("blocked by {what}: {reason}"));
+        if !state.blocked.is_empty() {
+            let told = state.blocked.iter().take(TOLD);
+            let told: Vec<String> =
+                told.map(|(what, reason)| format!("blocked by {what}: {reason}")).collect();
+            let more = match state.blocked.len() - told.len() {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
+            return Health::Bad(format!("{}{more}", told.join("; ")));
         }
-        let silent = state.last_sign.elapsed();
-        if silent > STUCK_AFTER && !state.may_be_silent {
-            return Health::Bad(format!(
-                "stuck: no sign of life for {} s while {}",
-                silent.as_secs(),
-                state.doing
-            ));
+        let mut doing = Vec::with_capacity(state.parts.len());
+        for (part, signs) in &state.parts {
+            let silent = signs.last.elapsed();
+            let what = match *part {
+                "" => signs.doing.clone(),
+                part => format!("{part} {}", signs.doing),
+            };
+            if silent > STUCK_AFTER && !signs.may_be_silent {
+                return Health::Bad(format!(
+                    "stuck: no sign of life for {} s while {what}",
+                    silent.as_secs(),
+                ));
+            }
+            doing.push(what);
         }
-        Health::Good(state.doing.clone())
+        Health::Good(doing.join(", "))
     }
 
     /// The values of a metric; none if nobody has set one.
@@ -187,8 +220,21 @@ mod tests {
             Health::Bad("blocked by the lake: access is denied".to_owned())
         );
         assert_eq!(vitals.series(&HEALTHY)[0].value, 0.0);
+        vitals.block("a segment", "it is refused");
+        assert_eq!(
+            vitals.health(),
+            Health::Bad(
+                "blocked by a segment: it is refused; blocked by the lake: access is denied"
+                    .to_owned()
+            )
+        );
+        vitals.unblock("a segment");
         vitals.unblock("the lake");
-        let age = || vitals.state().last_sign -= STUCK_AFTER + Duration::from_secs(1);
+        let age = || {
+            let mut state = vitals.state();
+            let signs = state.parts.get_mut("").expect("the whole");
+            signs.last -= STUCK_AFTER + Duration::from_secs(1);
+        };
         vitals.stand_by();
         age();
         assert_eq!(vitals.health(), Health::Good("standing by".to_owned()));
@@ -196,5 +242,26 @@ mod tests {
         age();
         let Health::Bad(reason) = vitals.health() else { panic!("stuck and well") };
         assert!(reason.starts_with("stuck: no sign of life for 61 s"), "{reason}");
+    }
+
+    #[test]
+    fn one_part_that_is_stuck_makes_the_whole_unwell() {
+        let whole = Vitals::new();
+        whole.sign_of_life("serving");
+        let (one, other) = (whole.part("segments"), whole.part("suppression"));
+        one.sign_of_life("waiting");
+        assert_eq!(
+            other.health(),
+            Health::Good("serving, segments waiting, suppression starting".to_owned())
+        );
+        one.add(&RECORDS, &[], 2.0);
+        assert_eq!(whole.series(&RECORDS)[0].value, 2.0);
+        whole.state().parts.get_mut("suppression").expect("a part").last -=
+            STUCK_AFTER + Duration::from_secs(1);
+        one.sign_of_life("applying");
+        let Health::Bad(reason) = whole.health() else { panic!("stuck and well") };
+        assert!(reason.ends_with("while suppression starting"), "{reason}");
+        other.sign_of_life("waiting");
+        assert!(matches!(whole.health(), Health::Good(_)));
     }
 }

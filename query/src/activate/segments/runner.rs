@@ -94,19 +94,16 @@ impl Ending {
 
 impl Runner<'_> {
     /// The job of a segment, due when its schedule says after its last application; at once if one of
-    /// its destinations never got it.
-    ///
-    /// # Errors
-    /// If the state of a destination cannot be read.
-    pub async fn job(&self, segment: Segment, schedule: Schedule) -> Result<Job, SegmentError> {
+    /// its destinations never got it, or if that cannot be read, which its run then tells.
+    pub async fn job(&self, segment: Segment, schedule: Schedule) -> Job {
         let mut last: Option<Timestamp> = Some(Timestamp::MAX);
         for spec in &segment.destinations {
-            let newest = States::of(self.bench.lake, &segment.name, spec).newest().await?;
-            let applied = newest.and_then(|state| state.applied_time.parse().ok());
+            let newest = States::of(self.bench.lake, &segment.name, spec).newest().await;
+            let applied = newest.ok().flatten().and_then(|state| state.applied_time.parse().ok());
             last = last.zip(applied).map(|(last, applied)| last.min(applied));
         }
         let due = schedule.next(last, (self.bench.clock)());
-        Ok(Job { segment, schedule, due })
+        Job { segment, schedule, due }
     }
 
     /// Applies each job whenever it is due, until it is stopped.

@@ -20,7 +20,7 @@ use super::ledger::finished;
 use super::list::ListId;
 use super::plan::Plan;
 use super::planner::{self, Request, Wish};
-use super::settings::Settings;
+use super::settings::{Between, Settings};
 use super::survey::{Freshness, Place, Survey, SurveyError};
 use crate::activate::in_one_line;
 use crate::engine::{Engine, EngineError, EngineSettings};
@@ -36,15 +36,6 @@ const RESTS: u32 = 3;
 const ALIVE: Duration = Duration::from_secs(20);
 /// What keeps the runner from being well, where it is not.
 const WHAT: &str = "the suppression run";
-
-/// What is done between two rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Between {
-    /// Nothing.
-    Wait,
-    /// Looks for new events, and acts on complaints and invalid recipients at once.
-    FastLane,
-}
 
 /// What somebody is told.
 #[derive(Debug)]
@@ -129,11 +120,30 @@ impl Round {
         if self.plan.guards().next().is_some() {
             return Outcome::Stopped;
         }
+        if self.survey.lists.is_empty() && !self.survey.unreachable.is_empty() {
+            return Outcome::Failed;
+        }
         let incomplete = self.reports.iter().any(|report| !report.complete());
         if incomplete || !self.survey.unreachable.is_empty() {
             return Outcome::Partial;
         }
         Outcome::Done
+    }
+
+    /// The first thing that went wrong, without addresses.
+    fn trouble(&self) -> Option<String> {
+        if let Some((target, guard)) = self.plan.guards().next() {
+            return Some(format!("{}: {}", target.target, guard.why));
+        }
+        if let Some(one) = self.survey.unreachable.first() {
+            return Some(format!("the list {} cannot be read: {}", one.target, one.why));
+        }
+        let report = self.reports.iter().find(|report| !report.complete())?;
+        let why = match &report.stopped {
+            Some(why) => why.clone(),
+            None => format!("{} changes were refused", report.failed.len()),
+        };
+        Some(format!("{}: {why}", report.target))
     }
 
     /// Counts and reasons, as one document.
@@ -267,13 +277,13 @@ impl Runner<'_> {
     /// One round, told and counted; an alert goes out unless it went out before for the same outcome.
     async fn full_round(&self, alerted: &mut Option<Outcome>) -> Result<Round, RoundError> {
         let round = self.alive(self.open_and_round()).await;
-        let (outcome, document) = match &round {
-            Ok(round) => (round.outcome(), round.document("full")),
+        let (outcome, document, trouble) = match &round {
+            Ok(round) => (round.outcome(), round.document("full"), round.trouble()),
             Err(error) => {
                 let outcome = Outcome::Failed;
                 let error = in_one_line(error);
                 let document = json!({"round": "full", "outcome": outcome.word(), "error": error});
-                (outcome, document)
+                (outcome, document, Some(error))
             }
         };
         (self.told)(Told::Round(&document));
@@ -283,10 +293,14 @@ impl Runner<'_> {
             self.vitals.unblock(WHAT);
             return round;
         };
-        self.vitals.block(WHAT, what);
+        let what = match trouble {
+            Some(trouble) => format!("{what} ({trouble})"),
+            None => what.to_owned(),
+        };
+        self.vitals.block(WHAT, &what);
         if *alerted != Some(outcome) {
             *alerted = Some(outcome);
-            (self.told)(Told::Alert(what));
+            (self.told)(Told::Alert(&what));
             let alert = json!({"alert": "suppression", "what": what, "round": document});
             alert::send(&self.settings.alerts, &alert).await;
         }

@@ -9,6 +9,9 @@ use super::policy::{RULES, Scope, rule};
 use crate::config::{Config, Origin, Setting, text_of};
 use crate::nearest::nearest;
 
+/// Shortest time from one round to the next.
+pub const SHORTEST_ROUND: Duration = Duration::from_secs(1);
+
 /// A setting that has the right shape and still makes no sense.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}`{key}` {wrong}")]
@@ -105,11 +108,31 @@ pub struct Alerts {
     pub command: Vec<String>,
 }
 
+/// When runs are made by themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Rhythm {
+    /// Time from one round to the next; None if nobody said.
+    pub every: Option<Duration>,
+    /// What is done in between.
+    pub between: Between,
+}
+
+/// What is done between two rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// Nothing.
+    Wait,
+    /// Looks for new events, and acts on complaints and invalid recipients at once.
+    FastLane,
+}
+
 /// Everything under `[suppression]`.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Lists to keep; never empty.
     pub targets: Vec<Target>,
+    /// When they are kept by themselves.
+    pub rhythm: Rhythm,
     /// Caps of a run.
     pub caps: Caps,
     /// How far back events are read, in microseconds.
@@ -176,6 +199,7 @@ impl Settings {
         }
         Ok(Self {
             targets: reading.targets()?,
+            rhythm: reading.rhythm()?,
             caps: Caps {
                 max_adds: config.number(&key("max_adds")),
                 max_add_share: config.number(&key("max_add_share")),
@@ -263,6 +287,18 @@ impl Reading<'_> {
             Some(Origin::File(path, _)) => path.parent().unwrap_or(Path::new("")).to_owned(),
             _ => PathBuf::new(),
         }
+    }
+
+    fn rhythm(&self) -> Result<Rhythm, SettingsError> {
+        let every = self.config.lifetime(&key("every")).map(Duration::from_millis);
+        if every.is_some_and(|every| every < SHORTEST_ROUND) {
+            return Err(self.error("every", "must be at least 1s"));
+        }
+        let between = match self.config.flag(&key("fast_lane")) {
+            true => Between::FastLane,
+            false => Between::Wait,
+        };
+        Ok(Rhythm { every, between })
     }
 
     fn targets(&self) -> Result<Vec<Target>, SettingsError> {

@@ -104,9 +104,7 @@ pub(super) fn going_somewhere(
         return segments.iter().try_for_each(has_destinations);
     }
     for segment in segments.iter().filter(|segment| segment.destinations.is_empty()) {
-        if !session.quiet {
-            eprintln!("{}: has no destinations, and is left out", segment.name);
-        }
+        session.say(&format!("{}: has no destinations, and is left out", segment.name));
     }
     segments.retain(|segment| !segment.destinations.is_empty());
     Ok(())

@@ -5,12 +5,13 @@ use hearback_ingest::CancelFlag;
 
 use super::plan::going_somewhere;
 use super::progress::Shown;
-use super::{Opened, attempts, chosen};
+use super::{Opened, attempts, chosen, defined};
 use crate::activate::consent::{Answer, ask};
 use crate::activate::segments::Segment;
 use crate::activate::segments::definition::Schedule;
 use crate::activate::segments::runner::{Progress, Runner};
 use crate::cli::{CliError, Session, ingest};
+use crate::ops::Vitals;
 
 /// Apply segments when their schedules say so, until stopped
 ///
@@ -81,12 +82,51 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<(), CliErro
         vitals: &vitals,
         progress: &progress,
     };
+    run_jobs(&runner, scheduled).await;
+    Ok(())
+}
+
+/// The segments that have a schedule and somewhere to go, for [`keep`].
+pub(in crate::cli) fn scheduled(session: &Session) -> Result<Vec<(Segment, Schedule)>, CliError> {
+    let mut scheduled = Vec::new();
+    for segment in defined(session)? {
+        let Some(schedule) = segment.schedule.clone() else { continue };
+        if segment.destinations.is_empty() {
+            session.say(&format!("{}: has no destinations, and is left out", segment.name));
+            continue;
+        }
+        scheduled.push((segment, schedule));
+    }
+    Ok(scheduled)
+}
+
+/// Applies segments when they are due, beside other work; does nothing if there are none.
+pub(in crate::cli) async fn keep(
+    opened: &Opened,
+    scheduled: Vec<(Segment, Schedule)>,
+    vitals: &Vitals,
+    cancel: &CancelFlag,
+) {
+    if scheduled.is_empty() {
+        return;
+    }
+    let progress = |_: &str| -> Progress { Box::new(|_, _| {}) };
+    let runner = Runner {
+        bench: opened.bench(),
+        attempts: attempts(),
+        cancel,
+        vitals: &vitals.part("segments"),
+        progress: &progress,
+    };
+    run_jobs(&runner, scheduled).await;
+}
+
+async fn run_jobs(runner: &Runner<'_>, scheduled: Vec<(Segment, Schedule)>) {
     let mut jobs = Vec::with_capacity(scheduled.len());
     for (segment, schedule) in scheduled {
-        jobs.push(runner.job(segment, schedule).await?);
+        jobs.push(runner.job(segment, schedule).await);
     }
     runner.run(&mut jobs).await;
-    Ok(())
 }
 
 /// Says what is going to happen without anybody being asked again, and gets the yes.

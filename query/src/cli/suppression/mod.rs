@@ -15,6 +15,7 @@ mod show;
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+pub(super) use run::keep;
 pub(super) use show::evidence;
 
 use super::{CliError, Session, now};
@@ -89,7 +90,7 @@ impl Desk {
     }
 }
 
-fn settings(session: &Session) -> Result<Settings, CliError> {
+pub(super) fn settings(session: &Session) -> Result<Settings, CliError> {
     Ok(Settings::of(&session.config)?)
 }
 

@@ -9,9 +9,15 @@ use hearback_ingest::CancelFlag;
 use super::apply::operator;
 use super::now_us;
 use crate::activate::in_one_line;
-use crate::activate::suppression::runner::{Between, Outcome, Round, Runner, Told};
+use crate::activate::suppression::runner::{Outcome, Round, Runner, Told};
+use crate::activate::suppression::settings::{Between, SHORTEST_ROUND, Settings};
 use crate::cli::{CliError, Session, ingest, memory, print};
 use crate::config::parse_duration;
+use crate::engine::EngineSettings;
+use crate::ops::Vitals;
+
+/// Time from one round to the next if nobody says.
+const USUAL_ROUND: Duration = Duration::from_mins(5);
 
 /// Pull, plan and apply again and again, within the caps; alerts when a cap stops it
 ///
@@ -21,9 +27,9 @@ use crate::config::parse_duration;
 /// 3 stopped, 4 left in part.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// Time from one round to the next
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = interval)]
-    every: Duration,
+    /// Time from one round to the next [default: suppression.every, or 5m]
+    #[arg(long, value_name = "TIME", value_parser = interval)]
+    every: Option<Duration>,
     /// Do one round and end: for cron, systemd timers and schedulers
     #[arg(long)]
     once: bool,
@@ -36,8 +42,8 @@ pub(super) struct RunArgs {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    match parse_duration(text) {
-        Some(milliseconds) if milliseconds >= 1_000 => Ok(Duration::from_millis(milliseconds)),
+    match parse_duration(text).map(Duration::from_millis) {
+        Some(length) if length >= SHORTEST_ROUND => Ok(length),
         _ => Err("write a length of time such as 5m, at least 1s".to_owned()),
     }
 }
@@ -77,12 +83,39 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<(), CliErro
         let round = runner.once().await?;
         return exit(&round);
     }
-    let between = if args.fast_lane { Between::FastLane } else { Between::Wait };
-    let interrupted = runner.run(args.every, between).await?;
+    let rhythm = settings.rhythm;
+    let between = if args.fast_lane { Between::FastLane } else { rhythm.between };
+    let every = args.every.or(rhythm.every).unwrap_or(USUAL_ROUND);
+    let interrupted = runner.run(every, between).await?;
     if let Some(error) = unprintable.into_inner().unwrap_or_default() {
         return Err(error);
     }
     interrupted.as_ref().map_or(Ok(()), exit)
+}
+
+/// Keeps the lists as `suppression.every` says, beside other work; does nothing if it says nothing. What is to
+/// be told goes to the log.
+pub(in crate::cli) async fn keep(
+    session: &Session,
+    settings: &Settings,
+    engine: EngineSettings,
+    vitals: &Vitals,
+    cancel: &CancelFlag,
+) {
+    let Some(every) = settings.rhythm.every else { return };
+    let told = |told: Told<'_>| match told {
+        Told::Round(round) => tracing::info!(%round, "suppression round"),
+        Told::Failed(error) => tracing::error!(error = in_one_line(error), "suppression round"),
+        Told::Alert(what) => tracing::warn!(alert = what, "suppression round"),
+    };
+    let vitals = &vitals.part("suppression");
+    let actor = &operator();
+    let lake = session.config.lake();
+    let runner =
+        Runner { lake, engine, settings, clock: now_us, actor, cancel, vitals, told: &told };
+    if let Err(error) = runner.run(every, settings.rhythm.between).await {
+        tracing::error!(error = in_one_line(&error), "suppression round");
+    }
 }
 
 /// The exit code of a single round.

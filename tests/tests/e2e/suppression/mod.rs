@@ -5,6 +5,7 @@ mod disasters;
 mod failing;
 mod lists;
 mod loop_on_aws;
+mod served;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

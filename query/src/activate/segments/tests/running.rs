@@ -46,7 +46,7 @@ async fn the_runner_is_a_task_that_any_program_can_host() {
                 progress: &progress,
             };
             let hourly = || Schedule::parse("1h").expect("a schedule");
-            let mut first = [runner.job(before, hourly()).await.expect("a job")];
+            let mut first = [runner.job(before, hourly()).await];
             assert_eq!(first[0].due, clock(), "what was never applied is due at once");
             let stopping = async {
                 while outcomes(&vitals).is_empty() {
@@ -57,10 +57,8 @@ async fn the_runner_is_a_task_that_any_program_can_host() {
                 () = runner.run(&mut first) => {}
                 () = stopping => {}
             }
-            let mut jobs = vec![
-                runner.job(halved, hourly()).await.expect("a job"),
-                runner.job(everybody, hourly()).await.expect("a job"),
-            ];
+            let mut jobs =
+                vec![runner.job(halved, hourly()).await, runner.job(everybody, hourly()).await];
             runner.run(&mut jobs).await;
             jobs
         }

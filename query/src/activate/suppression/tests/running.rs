@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use hearback_ingest::CancelFlag;
 
-use super::super::runner::{Between, RoundError, Runner, Told};
+use super::super::runner::{RoundError, Runner, Told};
+use super::super::settings::Between;
 use super::*;
 use crate::engine::{EngineError, EngineSettings};
 use crate::ops::metrics::SUPPRESSION_ROUNDS;
