@@ -131,10 +131,10 @@ pub const TABLE_LAST_WRITE: Metric = gauge(
     "hearback_table_last_write_timestamp_seconds",
     "When the newest data file of a table was written, in seconds since 1970-01-01",
 );
-/// Runs of `segments run`, by how they ended: applied, unchanged, partial, refused or failed.
+/// Runs of `segments run`, by how they ended: applied, unchanged, empty, partial, refused or failed.
 pub const SEGMENT_RUNS: Metric = counter(
     "hearback_segment_runs",
-    "Runs of a segment to a destination, by how they ended: applied, unchanged, partial, refused or failed",
+    "Runs of a segment to a destination, by how they ended: applied, unchanged, empty, partial, refused or failed",
 );
 /// Members added, changed, removed or refreshed at a destination.
 pub const SEGMENT_CHANGES: Metric = counter(

@@ -18,7 +18,7 @@ use super::change::Action;
 use super::definition::{Schedule, Segment};
 use super::destination::{self, Attempts, DestinationError};
 use super::error::SegmentError;
-use super::guards::{Lifted, refusal};
+use super::guards::{GuardName, Lifted, refusal};
 use super::plan::{Bench, Plan, PlanHeader, PlanOptions, plan};
 use crate::activate::in_one_line;
 use crate::ops::Vitals;
@@ -68,6 +68,8 @@ impl std::fmt::Debug for Runner<'_> {
 enum Ending {
     Applied,
     Unchanged,
+    /// Nobody is in it and nobody ever was, so that nothing is written: it waits for its first member.
+    Empty,
     /// Some changes are not done.
     Partial,
     /// A guard, or another run that is at it.
@@ -81,6 +83,7 @@ impl Ending {
             Self::Applied => "applied",
             Self::Unchanged => "unchanged",
             Self::Partial => "partial",
+            Self::Empty => "empty",
             Self::Refused => "refused",
             Self::Failed => "failed",
         }
@@ -145,8 +148,14 @@ impl Runner<'_> {
             }
         };
         self.vitals.unblock(&place_in_words(&segment.name, ""));
+        // What nobody ever was in is no sign of an answer that cannot be right.
+        let empty = |plan: &Plan| {
+            let mut guards = plan.header.guards.iter().filter(|guard| !guard.lifted);
+            plan.header.publishes_empty && guards.all(|guard| guard.guard == GuardName::Empty)
+        };
         let refused: BTreeSet<String> = plans
             .iter()
+            .filter(|plan| !empty(plan))
             .filter_map(|plan| refusal(&plan.header.guards))
             .map(|guard| guard.reason.clone())
             .collect();
@@ -158,6 +167,7 @@ impl Runner<'_> {
             let (ending, reason) = match refused.first() {
                 // A question whose answer cannot be right is sent to none of its destinations.
                 Some(reason) => (Ending::Refused, reason.clone()),
+                None if empty(&plan) => (Ending::Empty, String::new()),
                 None => self.apply(&mut plan, segment).await,
             };
             self.told(&plan.header.segment, &plan.header.destination, ending, &reason);
@@ -231,7 +241,7 @@ impl Runner<'_> {
         self.vitals.add(&SEGMENT_RUNS, &labels, 1.0);
         let what = place_in_words(segment, destination);
         match ending {
-            Ending::Applied | Ending::Unchanged => {
+            Ending::Applied | Ending::Unchanged | Ending::Empty => {
                 let seconds = (self.bench.clock)().as_second() as f64;
                 self.vitals.set(&SEGMENT_LAST_RUN, &labels[..2], seconds);
                 self.vitals.unblock(&what);

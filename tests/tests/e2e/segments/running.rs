@@ -10,6 +10,8 @@ fn segments_are_applied_when_they_are_due_and_one_that_is_refused_keeps_no_other
          sql = \"SELECT 'same@example.com' AS address FROM recipients\"\n\
          [[segments]]\nname = \"everybody\"\nschedule = \"*/5 * * * *\"\ndestinations = [{ uri = \"out\" }]\n\
          sql = \"SELECT recipient AS address FROM recipients\"\n\
+         [[segments]]\nname = \"nobody\"\nschedule = \"1h\"\ndestinations = [{ uri = \"out\" }]\n\
+         sql = \"SELECT recipient AS address FROM recipients WHERE false\"\n\
          [[segments]]\nname = \"by-hand\"\ndestinations = [{ uri = \"out\" }]\n\
          sql = \"SELECT recipient AS address FROM recipients\"\n",
     );
@@ -22,7 +24,7 @@ fn segments_are_applied_when_they_are_due_and_one_that_is_refused_keeps_no_other
     let begun = Instant::now();
     let metrics = loop {
         let metrics = running.get("/metrics");
-        if metrics.contains("hearback_segment_members") && metrics.contains("refused") {
+        if ["hearback_segment_members", "refused", "empty"].iter().all(|it| metrics.contains(it)) {
             break metrics;
         }
         assert!(begun.elapsed() < Duration::from_secs(30), "{metrics}");
@@ -36,11 +38,14 @@ fn segments_are_applied_when_they_are_due_and_one_that_is_refused_keeps_no_other
     );
     let health = running.get("/healthz");
     assert!(health.contains(" 503 ") && health.contains("twice"), "{health}");
+    // Nobody was ever in it: that is no failure, and nothing is written yet.
+    assert!(!health.contains("nobody"), "{health}");
     assert_eq!(running.signal_and_wait("TERM", Duration::from_secs(10)), Some(0));
     assert!(!running.said().contains("same@example.com"), "{}", running.said());
 
     let out = hearback.folder().join("out");
     assert!(out.join("everybody/current.json").is_file());
+    assert!(!out.join("nobody").exists());
     assert!(!out.join("twice").exists() && !out.join("by-hand").exists());
     assert_settled_for(&hearback, "everybody");
 }
