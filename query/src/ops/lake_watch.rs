@@ -38,6 +38,9 @@ pub async fn watch_lake(lake: &Lake, vitals: &Vitals, cancel: &CancelFlag) {
 }
 
 async fn look(lake: &Lake, seen: &[TableSnapshot]) -> Result<Vec<TableSnapshot>, LakeError> {
+    if !lake.exists().await? {
+        return Err(LakeError::Missing { location: lake.location().to_owned() });
+    }
     let mut newest = Vec::with_capacity(TABLES.len());
     for (index, table) in TABLES.into_iter().enumerate() {
         newest.push(match seen.get(index) {

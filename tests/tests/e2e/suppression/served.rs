@@ -67,6 +67,15 @@ fn jobs_are_left_alone_if_nobody_wants_them_and_lists_that_cannot_be_read_are_sa
         counts(&serving, r#"hearback_table_rows{table="events"} 1.0"#)
     });
     assert!(serving.said().contains("nothing runs by itself"), "{}", serving.said());
+    let lake = std::path::Path::new(desk.hearback.lake());
+    let aside = lake.with_extension("aside");
+    std::fs::rename(lake, &aside).expect("it moves");
+    until(&serving, "the lake is missed", || {
+        let health = serving.get("/healthz");
+        health.contains(" 503 ") && health.contains("there is no lake")
+    });
+    std::fs::rename(&aside, lake).expect("it moves back");
+    until(&serving, "it is there again", || serving.get("/healthz").contains(" 200 "));
     assert_eq!(serving.signal_and_wait("TERM", Duration::from_secs(10)), Some(0));
     assert!(desk.ses.requests("/v2/email/").is_empty());
     assert!(!desk.hearback.folder().join("out").exists());
