@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use super::error::{EngineError, external};
 use super::streams;
-use super::table::LakeTable;
+use super::table::{LakeTable, Texts};
 use super::views::{DIALECT, VIEWS, view};
 
 /// Tables that statements can name.
@@ -77,6 +77,7 @@ impl Snapshots {
 /// The tables and views of one session.
 pub(super) struct LakeSchema {
     snapshots: Arc<Snapshots>,
+    texts: Texts,
     store: ObjectStoreUrl,
     /// The session that plans the views; set right after the session is made around this schema.
     planning: OnceLock<PlanningState>,
@@ -95,9 +96,10 @@ impl fmt::Debug for LakeSchema {
 }
 
 impl LakeSchema {
-    pub(super) fn new(snapshots: Arc<Snapshots>) -> DataFusionResult<Self> {
+    pub(super) fn new(snapshots: Arc<Snapshots>, texts: Texts) -> DataFusionResult<Self> {
         Ok(Self {
             snapshots,
+            texts,
             store: ObjectStoreUrl::parse(STORE_URL)?,
             planning: OnceLock::new(),
             made: Mutex::new(HashMap::new()),
@@ -122,7 +124,8 @@ impl LakeSchema {
                 {
                     versions.insert(table.name, version);
                 }
-                Ok(Arc::new(LakeTable::new(table, self.store.clone(), snapshot.files)))
+                let store = self.store.clone();
+                Ok(Arc::new(LakeTable::new(table, store, snapshot.files, self.texts)))
             }
             Err(source) => {
                 external(EngineError::Lake { table: table.name.to_owned(), source: source.into() })

@@ -27,6 +27,7 @@ use super::chance::ChanceStays;
 use super::dialect::{self, LakeDialect};
 use super::error::EngineError;
 use super::functions;
+use super::table::Texts;
 use super::types;
 use super::views::{self, VIEWS};
 
@@ -40,6 +41,17 @@ pub struct EngineSettings {
     pub threads: usize,
     /// Bytes in memory before it spills to disk.
     pub memory_limit: usize,
+}
+
+/// How a statement's rows are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// As suits most.
+    Plain,
+    /// Rows are chosen before their other columns are decoded.
+    Selective,
+    /// Texts that repeat stay codes.
+    Coded,
 }
 
 /// A lake that can be asked.
@@ -131,7 +143,7 @@ impl Engine {
     /// [`EngineError::Statement`] if it cannot be understood, [`EngineError::Refused`] if it is not
     /// one question, [`EngineError::Lake`] if the snapshot cannot be read.
     pub async fn plan(&self, sql: &str) -> Result<Statement, EngineError> {
-        self.plan_with(sql, false).await
+        self.plan_with(sql, Reading::Plain).await
     }
 
     /// As [`plan`](Self::plan), for a statement of which the caller knows that its filters keep few of the
@@ -140,12 +152,21 @@ impl Engine {
     /// # Errors
     /// As [`plan`](Self::plan).
     pub async fn plan_selective(&self, sql: &str) -> Result<Statement, EngineError> {
-        self.plan_with(sql, true).await
+        self.plan_with(sql, Reading::Selective).await
     }
 
-    async fn plan_with(&self, sql: &str, selective: bool) -> Result<Statement, EngineError> {
+    /// As [`plan`](Self::plan), for a statement that hands all rows on as they are: columns of texts that
+    /// repeat come as codes of dictionaries, which is how the files have them.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub async fn plan_coded(&self, sql: &str) -> Result<Statement, EngineError> {
+        self.plan_with(sql, Reading::Coded).await
+    }
+
+    async fn plan_with(&self, sql: &str, reading: Reading) -> Result<Statement, EngineError> {
         let parsed = one_question(sql)?;
-        let (context, lake) = self.context(selective)?;
+        let (context, lake) = self.context(reading)?;
         let state = context.state();
         let plan = state
             .statement_to_plan(parsed)
@@ -168,12 +189,14 @@ impl Engine {
     }
 
     /// A session of its own for each statement, so that none sees what another has set or read.
-    fn context(&self, selective: bool) -> Result<(SessionContext, Arc<LakeSchema>), EngineError> {
-        let schema = LakeSchema::new(Arc::clone(&self.snapshots))
+    fn context(&self, reading: Reading) -> Result<(SessionContext, Arc<LakeSchema>), EngineError> {
+        let texts = if reading == Reading::Coded { Texts::Coded } else { Texts::Views };
+        let schema = LakeSchema::new(Arc::clone(&self.snapshots), texts)
             .map_err(|error| EngineError::running(&error))?;
         let schema = Arc::new(schema);
         let mut state = self.template.clone();
-        state.config_mut().options_mut().execution.parquet.pushdown_filters = selective;
+        state.config_mut().options_mut().execution.parquet.pushdown_filters =
+            reading == Reading::Selective;
         // A clone shares the catalogs of what it was cloned from.
         state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
         let context = SessionContext::new_with_state(state);
@@ -236,6 +259,17 @@ impl Statement {
         let frame = self.context.execute_logical_plan(self.plan.clone()).await;
         let frame = frame.map_err(|error| EngineError::running(&error))?;
         frame.execute_stream().await.map_err(|error| EngineError::running(&error))
+    }
+
+    /// Runs it on as many threads as the engine may use; each stream has a part of the rows, in no order, and
+    /// is best read by a task of its own.
+    ///
+    /// # Errors
+    /// [`EngineError::Run`] if it cannot be started.
+    pub async fn streams(&self) -> Result<Vec<SendableRecordBatchStream>, EngineError> {
+        let frame = self.context.execute_logical_plan(self.plan.clone()).await;
+        let frame = frame.map_err(|error| EngineError::running(&error))?;
+        frame.execute_stream_partitioned().await.map_err(|error| EngineError::running(&error))
     }
 
     /// Runs it and keeps all rows in memory: for results that are small by their nature.

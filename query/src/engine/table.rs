@@ -15,6 +15,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
 use datafusion::common::{Column, DFSchema, ScalarValue, Statistics, not_impl_err};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::parquet::{
     CachedParquetFileReaderFactory, CachedParquetMetaData,
 };
@@ -32,10 +33,13 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use futures::{StreamExt, TryStreamExt, stream};
 use hearback_ingest::lake::DataFile;
 use hearback_schemas::Table;
-use object_store::ObjectMeta;
-use parquet::arrow::ArrowSchemaConverter;
+use hearback_transform::decoded_schema;
+use object_store::{ObjectMeta, ObjectStore};
+use parquet::arrow::{ArrowSchemaConverter, parquet_to_arrow_schema};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::bounds::{FilesBounds, statistics};
@@ -47,9 +51,22 @@ const FOOTER_HINT: usize = 128 * 1024;
 /// So many columns beside those of the filter are worth choosing rows for while decoding; measured.
 const WORTH_CHOOSING: usize = 3;
 
+/// Footers that are read at once where all of them are needed first.
+const FOOTERS_AT_ONCE: usize = 16;
+
+/// How statements see texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Texts {
+    /// As views: comparing and grouping them copies nothing.
+    Views,
+    /// As views; columns whose values repeat as codes of a dictionary.
+    Coded,
+}
+
 /// One table of the lake at one version.
 pub struct LakeTable {
     table: &'static Table,
+    texts: Texts,
     /// Columns in the order of the contract.
     schema: SchemaRef,
     /// Columns of the files first, then the partition columns: the order of the scan.
@@ -74,8 +91,9 @@ impl LakeTable {
         table: &'static Table,
         store: ObjectStoreUrl,
         files: Vec<Arc<DataFile>>,
+        texts: Texts,
     ) -> Self {
-        let file_schema = with_views(&table.file_schema());
+        let file_schema = with_texts(&table.file_schema(), texts);
         let partition_columns: Vec<FieldRef> = table
             .arrow_schema()
             .fields()
@@ -85,7 +103,8 @@ impl LakeTable {
             .collect();
         Self {
             table,
-            schema: with_views(&table.arrow_schema()),
+            texts,
+            schema: with_texts(&table.arrow_schema(), texts),
             scan_schema: TableSchema::builder(file_schema)
                 .with_table_partition_cols(partition_columns)
                 .build(),
@@ -257,14 +276,18 @@ impl TableProvider for LakeTable {
         };
         named.extend(filters.iter().flat_map(Expr::column_refs).map(Column::name));
         let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let files = files.into_iter().map(|file| {
-            let mut part = self.partitioned(file, &named);
-            if self.is_known_whole(&part.object_meta, footers.as_ref()) {
-                part.arrow_schema = Some(Arc::clone(self.scan_schema.file_schema()));
+        let mut files: Vec<PartitionedFile> =
+            files.into_iter().map(|file| self.partitioned(file, &named)).collect();
+        match self.texts {
+            Texts::Views => {
+                for part in &mut files {
+                    part.arrow_schema = footer_at_hand(&part.object_meta, footers.as_ref())
+                        .filter(|footer| self.is_whole(footer))
+                        .map(|_| Arc::clone(self.scan_schema.file_schema()));
+                }
             }
-            part
-        });
-        let files = files.collect();
+            Texts::Coded => self.read_schemas(state, &mut files).await?,
+        }
         Ok(DataSourceExec::from_data_source(self.config(state, files, projection, filters, limit)?))
     }
 
@@ -279,19 +302,47 @@ impl TableProvider for LakeTable {
 }
 
 impl LakeTable {
-    /// Whether the file's footer is at hand and says that it has all columns, as we write them. Then its
-    /// schema need not be worked out again, which takes longer than reading a few columns of a day.
-    fn is_known_whole(&self, file: &ObjectMeta, footers: &FileMetadataCache) -> bool {
-        let Some(footer) = footers.get(&file.location).filter(|entry| entry.is_valid_for(file))
-        else {
-            return false;
-        };
-        let Some(footer) = footer.file_metadata.as_any().downcast_ref::<CachedParquetMetaData>()
-        else {
-            return false;
-        };
-        let schema = footer.parquet_metadata().file_metadata().schema_descr();
+    /// Whether a footer says that the file has all columns, as we write them. Then its schema need not be
+    /// worked out again, which takes longer than reading a few columns of a day.
+    fn is_whole(&self, footer: &ParquetMetaData) -> bool {
+        let schema = footer.file_metadata().schema_descr();
         self.whole.as_ref().is_some_and(|whole| whole.root_schema() == schema.root_schema())
+    }
+
+    /// Says of each file as what its columns are to be read. A reader left to itself reads texts as texts,
+    /// and turns them into codes again.
+    async fn read_schemas(&self, state: &dyn Session, files: &mut [PartitionedFile]) -> Result<()> {
+        let runtime = state.runtime_env();
+        let store = runtime.object_store(&self.store)?;
+        let footers = runtime.cache_manager.get_file_metadata_cache();
+        let mut schemas = Vec::with_capacity(files.len());
+        for part in files.iter() {
+            schemas.push(self.read_schema(store.as_ref(), &part.object_meta, &footers));
+        }
+        let schemas: Vec<SchemaRef> =
+            stream::iter(schemas).buffered(FOOTERS_AT_ONCE).try_collect().await?;
+        for (part, schema) in files.iter_mut().zip(schemas) {
+            part.arrow_schema = Some(schema);
+        }
+        Ok(())
+    }
+
+    async fn read_schema(
+        &self,
+        store: &dyn ObjectStore,
+        file: &ObjectMeta,
+        footers: &Arc<FileMetadataCache>,
+    ) -> Result<SchemaRef> {
+        let footer = DFParquetMetadata::new(store, file)
+            .with_metadata_size_hint(Some(FOOTER_HINT))
+            .with_file_metadata_cache(Some(Arc::clone(footers)))
+            .fetch_metadata()
+            .await?;
+        if self.is_whole(&footer) {
+            return Ok(Arc::clone(self.scan_schema.file_schema()));
+        }
+        let schema = parquet_to_arrow_schema(footer.file_metadata().schema_descr(), None)?;
+        Ok(with_texts(&schema, self.texts))
     }
 
     /// A file as the scan wants it, with what is known of the columns that the statement names.
@@ -312,12 +363,29 @@ impl LakeTable {
     }
 }
 
-/// The same schema with text as views: comparing and grouping them copies nothing.
-fn with_views(schema: &Schema) -> SchemaRef {
+/// The footer of a file, if it was read before.
+fn footer_at_hand(file: &ObjectMeta, footers: &FileMetadataCache) -> Option<Arc<ParquetMetaData>> {
+    let entry = footers.get(&file.location).filter(|entry| entry.is_valid_for(file))?;
+    let footer = entry.file_metadata.as_any().downcast_ref::<CachedParquetMetaData>()?;
+    Some(Arc::clone(footer.parquet_metadata()))
+}
+
+/// The same schema with texts as statements see them.
+fn with_texts(schema: &Schema, texts: Texts) -> SchemaRef {
+    let decoded = decoded_schema();
+    let is_coded = |field: &Field| {
+        let decoded = decoded.field_with_name(field.name());
+        texts == Texts::Coded
+            && decoded.is_ok_and(|field| matches!(field.data_type(), DataType::Dictionary(..)))
+    };
+    let code = |kind| DataType::Dictionary(Box::new(DataType::Int32), Box::new(kind));
     let fields: Vec<FieldRef> = schema
         .fields()
         .iter()
         .map(|field| match field.data_type() {
+            DataType::Utf8 if is_coded(field) => {
+                Arc::new(field.as_ref().clone().with_data_type(code(DataType::Utf8)))
+            }
             DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
             DataType::Binary => {
                 Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView))

@@ -5,11 +5,11 @@
 //! simulator mail), and nothing else is left out.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use hearback_schemas::BounceClass;
+use hearback_traffic::number_of;
 
 use super::columns::{Flags, Numbers, Texts};
 use super::facts::{Bounce, Complaint, Facts, Origin, Report};
@@ -301,13 +301,6 @@ impl Columns {
         let name = self.messages.get(row).or_else(|| self.events.get(row));
         name.map_or(0, number_of)
     }
-}
-
-/// A number that stands for a message or a recipient.
-pub(super) fn number_of(name: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn class_named(word: &str) -> Option<BounceClass> {

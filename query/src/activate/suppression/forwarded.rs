@@ -6,10 +6,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use hearback_traffic::Sends;
+
 use super::columns::{Numbers, Texts};
 use super::facts::{Bounce, Facts};
-use super::failures::number_of;
-use super::statement::{DAY_US, Inquiry, LIST_LENGTH, date, quoted_list};
+use super::statement::{DAY_US, Inquiry, LIST_LENGTH, date, quoted_list, read_at_once};
 use crate::engine::EngineError;
 
 /// Gives the bounces of strangers to those who were mailed, and returns how many accuse nobody, because
@@ -127,20 +128,15 @@ async fn mailed(
             days.iter().map(|day| format!("DATE '{}'", date(day * DAY_US))).collect();
         format!("AND event_date IN ({})", days.join(", "))
     });
-    inquiry
-        .for_each(sql, &only, |batch| {
-            let messages = Texts::of(batch, "message_id")?;
-            let recipients = Texts::of(batch, "recipient")?;
-            for row in 0..batch.num_rows() {
-                let Some(message) = messages.get(row).map(number_of) else { continue };
-                let Some(recipient) = recipients.get(row) else { continue };
-                if strangers.contains_key(&message) {
-                    mailed.entry(message).or_default().push(recipient.to_owned());
-                }
-            }
-            Ok(())
-        })
-        .await?;
+    let sends = Arc::new(Sends::of(strangers.keys().copied()));
+    let reader = || (Arc::clone(&sends), Vec::new());
+    let sql = inquiry.filled(sql, &only);
+    let found = read_at_once(inquiry.engine, &sql, reader, |(sends, found), batch| {
+        sends.find(batch, found)
+    });
+    for (message, recipient) in found.await?.into_iter().flat_map(|(_, found)| found) {
+        mailed.entry(message).or_default().push(recipient);
+    }
     for recipients in mailed.values_mut() {
         recipients.sort_unstable();
         recipients.dedup();

@@ -1,8 +1,10 @@
 //! How the lake is asked: statements, what goes into them, and their rows as they come.
 
 use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 use futures::StreamExt;
 use jiff::Timestamp;
+use tokio::task::JoinSet;
 
 use super::settings::Settings;
 use crate::engine::{Engine, EngineError, Statement};
@@ -39,6 +41,36 @@ async fn hand_on(
         take(&batch.map_err(|error| EngineError::running(&error))?)?;
     }
     Ok(())
+}
+
+/// Runs a statement on all threads. Each hands its batches to a reader of its own, with columns of texts
+/// that repeat as codes of dictionaries. Returns the readers.
+pub(super) async fn read_at_once<R: Send + 'static>(
+    engine: &Engine,
+    sql: &str,
+    reader: impl Fn() -> R,
+    take: fn(&mut R, &RecordBatch) -> Result<(), ArrowError>,
+) -> Result<Vec<R>, EngineError> {
+    let mut reading = JoinSet::new();
+    for mut stream in engine.plan_coded(sql).await?.streams().await? {
+        let mut reader = reader();
+        reading.spawn(async move {
+            while let Some(batch) = stream.next().await {
+                let batch = batch.map_err(|error| EngineError::running(&error))?;
+                take(&mut reader, &batch).map_err(|error| unfit(&error))?;
+            }
+            Ok(reader)
+        });
+    }
+    let mut readers = Vec::new();
+    while let Some(ended) = reading.join_next().await {
+        readers.push(ended.map_err(|error| unfit(&error))??);
+    }
+    Ok(readers)
+}
+
+fn unfit(error: &dyn std::fmt::Display) -> EngineError {
+    EngineError::Run { message: format!("cannot read what was found: {error}"), hint: None }
 }
 
 /// The day of an instant in microseconds since 1970, as SQL writes it.
@@ -83,15 +115,19 @@ impl<'a> Inquiry<'a> {
         only: &str,
         take: impl FnMut(&RecordBatch) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
+        for_few(self.engine, &self.filled(template, only), take).await
+    }
+
+    /// A statement with what all have in common filled in, and `only`.
+    pub(super) fn filled(&self, template: &str, only: &str) -> String {
         let tags = self.settings.test_tags.iter();
         let tagged: Vec<String> =
             tags.map(|tag| format!("tags[{}] IS NOT NULL", quoted(tag))).collect();
         let test = if tagged.is_empty() { "FALSE".to_owned() } else { tagged.join(" OR ") };
-        let sql = template
+        template
             .replace("{since}", &self.since)
             .replace("{recipients}", &self.settings.freeze.recipients.to_string())
             .replace("{test}", &test)
-            .replace("{only}", only);
-        for_few(self.engine, &sql, take).await
+            .replace("{only}", only)
     }
 }

@@ -1,23 +1,20 @@
 //! One pass over the traffic: which mailboxes worked and when, who was mailed under which address, how much
 //! each provider took in the hours in which much of its mail failed, and how many recipients are active.
 //!
-//! Invariant: whatever is asked, an event is looked at once and nothing of it is kept. Memory beside the
-//! facts themselves: at most 21 bytes for an active recipient, 16 for a recipient that is watched, and
-//! about 50 for each hour of a provider in which much failed.
+//! Invariant: whatever is asked, an event is looked at once, by one of as many readers as there are threads
+//! (see [`hearback_traffic`] for what they keep in memory).
 
-use arrow_array::RecordBatch;
-use hashbrown::{HashMap, HashTable};
-use xxhash_rust::xxh3::xxh3_64;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
-use super::columns::{Flags, Numbers, Texts};
+use hearback_traffic::{Found as Surveyed, Reader, Survey};
+
+use super::columns::Numbers;
 use super::facts::Facts;
-use super::freeze::{FailedHour, FrozenHour, HOUR_US};
+use super::freeze::{FailedHour, FrozenHour};
 use super::settings::FreezeLimits;
-use super::statement::{DAY_US, date, for_each};
+use super::statement::{DAY_US, date, for_each, read_at_once};
 use crate::engine::{Engine, EngineError};
-
-/// What events say of a provider that nobody knows by name: then the domain stands for it.
-const UNKNOWN_PROVIDER: &str = "other";
 
 /// Which days are read.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +71,9 @@ pub async fn active_days(
 /// # Errors
 /// As the engine fails.
 pub async fn count_active(engine: &Engine, days: ActiveDays) -> Result<u64, EngineError> {
-    let mut pass = Pass::default();
-    pass.read(engine, &Span { since_us: days.first_us, active: Some(days) }).await?;
-    Ok(pass.active.len() as u64)
+    let span = Span { since_us: days.first_us, active: Some(days) };
+    let found = read(engine, &span, Vec::new(), &[]).await?;
+    Ok(found.active)
 }
 
 /// Reads the traffic, and notes in the facts which recipients were mailed and when they last worked.
@@ -88,132 +85,49 @@ pub(super) async fn survey<'a>(
     failed: Vec<FailedHour>,
     limits: FreezeLimits,
 ) -> Result<Found, EngineError> {
-    let mut pass = Pass::default();
-    for one in facts {
-        pass.watch(one);
+    let facts: Vec<&mut Facts> = facts.collect();
+    let recipients = facts.iter().map(|one| one.recipient.as_str().into()).collect();
+    let found = read(engine, span, recipients, &failed).await?;
+    for (one, seen) in facts.into_iter().zip(found.recipients) {
+        one.mailed |= seen.mailed;
+        one.last_success_us = one.last_success_us.max(seen.last_success_us);
     }
-    for hour in failed {
-        let provider = pass.providers.entry(hour.provider).or_default();
-        provider.hours.insert(hour.hour_us, Hour { failed: hour.failed, delivered: 0 });
-    }
-    pass.read(engine, span).await?;
-    let frozen =
-        pass.providers.into_iter().flat_map(|(name, provider)| provider.frozen(&name, limits));
-    let mut frozen: Vec<FrozenHour> = frozen.collect();
+    // A provider that took nothing in all the time that is read is not frozen.
+    let frozen = failed.into_iter().filter_map(|hour| {
+        let delivered = found.providers.get(&hour.provider).filter(|provider| provider.any)?;
+        let messages = delivered.by_hour.get(&hour.hour_us).copied().unwrap_or(0);
+        Some(hour.with_delivered(messages))
+    });
+    let mut frozen: Vec<FrozenHour> = frozen.filter(|hour| hour.exceeds(limits)).collect();
     frozen.sort_unstable_by(|a, b| (&a.provider, a.hour_us).cmp(&(&b.provider, b.hour_us)));
-    Ok(Found { active: pass.active.len() as u64, frozen, sends: pass.sends })
+    Ok(Found { active: found.active, frozen, sends: found.sends })
 }
 
-#[derive(Default)]
-struct Pass<'a> {
-    /// Found by the hash of the recipient, and told apart by the recipient itself.
-    watched: HashTable<&'a mut Facts>,
-    /// Providers of which much failed in some hour.
-    providers: HashMap<String, Provider>,
-    /// Hashes that stand for recipients: of ten million, two have the same with a chance of 3 in a
-    /// million, and then a cap is counted from one recipient less.
-    active: HashTable<u64>,
-    sends: bool,
+async fn read(
+    engine: &Engine,
+    span: &Span,
+    recipients: Vec<Box<str>>,
+    hours: &[FailedHour],
+) -> Result<Surveyed, EngineError> {
+    let first_us = span.active.map_or(i64::MAX, |days| days.first_us).min(span.since_us);
+    let sql =
+        include_str!("../../../sql/suppression/traffic.sql").replace("{from}", &date(first_us));
+    let hours = hours.iter().map(|hour| (hour.provider.clone(), hour.hour_us));
+    let active = span.active.map(ActiveDays::days);
+    let survey = Arc::new(Survey::new(day(span.since_us), active, recipients, hours));
+    let readers = read_at_once(engine, &sql, || survey.reader(), Reader::take).await?;
+    readers.into_iter().for_each(Reader::finish);
+    Ok(survey.found())
 }
 
-#[derive(Default)]
-struct Provider {
-    /// Whether it took any message at all.
-    alive: bool,
-    /// By the start of the hour, in microseconds since 1970.
-    hours: HashMap<i64, Hour>,
-}
-
-struct Hour {
-    failed: u64,
-    delivered: u64,
-}
-
-impl Provider {
-    fn frozen(self, name: &str, limits: FreezeLimits) -> Vec<FrozenHour> {
-        if !self.alive {
-            return Vec::new();
-        }
-        let hours = self.hours.into_iter().map(|(hour_us, hour)| FrozenHour {
-            provider: name.to_owned(),
-            hour_us,
-            failed: hour.failed,
-            delivered: hour.delivered,
-        });
-        hours.filter(|hour| hour.exceeds(limits)).collect()
+impl ActiveDays {
+    /// In days since 1970.
+    fn days(self) -> RangeInclusive<i32> {
+        day(self.first_us)..=day(self.last_us)
     }
 }
 
-impl<'a> Pass<'a> {
-    fn watch(&mut self, facts: &'a mut Facts) {
-        let hash_of = |facts: &&mut Facts| hash(&facts.recipient);
-        self.watched.insert_unique(hash(&facts.recipient), facts, hash_of);
-    }
-
-    async fn read(&mut self, engine: &Engine, span: &Span) -> Result<(), EngineError> {
-        let first_us = span.active.map_or(i64::MAX, |days| days.first_us).min(span.since_us);
-        let active = match span.active {
-            None => "FALSE".to_owned(),
-            Some(days) => format!(
-                "event_date BETWEEN DATE '{}' AND DATE '{}'",
-                date(days.first_us),
-                date(days.last_us)
-            ),
-        };
-        let sql = include_str!("../../../sql/suppression/traffic.sql")
-            .replace("{from}", &date(first_us))
-            .replace("{since}", &date(span.since_us))
-            .replace("{active}", &active);
-        for_each(engine, &sql, |batch| self.take(batch)).await
-    }
-
-    fn take(&mut self, batch: &RecordBatch) -> Result<(), EngineError> {
-        let recipients = Texts::of(batch, "recipient")?;
-        let times = Numbers::of(batch, "event_time")?;
-        let providers = Texts::of(batch, "mailbox_provider")?;
-        let domains = Texts::of(batch, "recipient_domain")?;
-        let sent = Flags::of(batch, "sent")?;
-        let delivered = Flags::of(batch, "delivered")?;
-        let engaged = Flags::of(batch, "engaged")?;
-        let active = Flags::of(batch, "active")?;
-        for row in 0..batch.num_rows() {
-            let (is_sent, is_delivered) = (sent.get(row), delivered.get(row));
-            let (works, is_active) = (is_delivered || engaged.get(row), active.get(row));
-            if !(is_sent || works || is_active) {
-                continue;
-            }
-            let Some(recipient) = recipients.get(row) else { continue };
-            let hash = hash(recipient);
-            if is_active {
-                self.active.entry(hash, |known| *known == hash, |known| *known).or_insert(hash);
-            }
-            self.sends |= is_sent;
-            let time_us = times.get(row);
-            if let Some(facts) = self.watched.find_mut(hash, |facts| facts.recipient == recipient) {
-                facts.mailed |= is_sent;
-                if works {
-                    facts.last_success_us = facts.last_success_us.max(time_us);
-                }
-            }
-            if is_delivered {
-                let known = providers.get(row).filter(|name| *name != UNKNOWN_PROVIDER);
-                self.deliver(known.or_else(|| domains.get(row)), time_us);
-            }
-        }
-        Ok(())
-    }
-
-    fn deliver(&mut self, provider: Option<&str>, time_us: Option<i64>) {
-        let (Some(provider), Some(time_us)) = (provider, time_us) else { return };
-        let Some(provider) = self.providers.get_mut(provider) else { return };
-        provider.alive = true;
-        let hour_us = time_us.div_euclid(HOUR_US) * HOUR_US;
-        if let Some(hour) = provider.hours.get_mut(&hour_us) {
-            hour.delivered += 1;
-        }
-    }
-}
-
-fn hash(recipient: &str) -> u64 {
-    xxh3_64(recipient.as_bytes())
+/// The day of an instant in microseconds since 1970, in days since then.
+fn day(us: i64) -> i32 {
+    i32::try_from(us.div_euclid(DAY_US)).unwrap_or(if us < 0 { i32::MIN } else { i32::MAX })
 }
