@@ -18,7 +18,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::error::LakeError;
-use super::stats;
+use super::{stats, store_promise};
 use crate::aws::StoreLocation;
 
 /// The highest protocol versions that this program writes and reads; what it creates has just these,
@@ -307,7 +307,8 @@ impl TableLog {
     ) -> Result<Claim, LakeError> {
         let path = self.version_path(version);
         let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-        let Err(error) = self.store.put_opts(&path, bytes, options).await else {
+        let Err(error) = self.store.put_opts(&path, bytes.clone(), options).await else {
+            store_promise::try_once(&self.store, &self.url, &path, bytes).await;
             return Ok(Claim::Landed);
         };
         match self.read(version).await? {

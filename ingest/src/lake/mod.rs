@@ -23,6 +23,7 @@ mod slices;
 mod snapshot;
 mod staging;
 mod stats;
+mod store_promise;
 mod upload;
 mod writer;
 
