@@ -24,6 +24,7 @@ mod snapshot;
 mod staging;
 mod stats;
 mod store_promise;
+mod unfinished;
 mod upload;
 mod writer;
 

@@ -9,7 +9,8 @@ pub struct WriteSettings {
     /// Memory for identities of committed rows, in bytes. A day whose identities do not fit is
     /// compared with its files at every commit instead: as exact, but slower.
     pub dedupe_memory: usize,
-    /// Rows waiting to be encoded, in bytes of Arrow memory; beyond it those of large partitions are encoded.
+    /// Rows that are not encoded yet, in bytes of Arrow memory. When half of it waits, the rows of large
+    /// partitions are encoded, and the other half is for those that come meanwhile.
     pub staged_bytes: usize,
     /// Files being encoded, in bytes; beyond it the largest are closed and uploaded early. What they leave
     /// is for rows of small partitions that wait on.

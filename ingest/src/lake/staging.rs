@@ -7,9 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use futures::{StreamExt, TryStreamExt, stream};
 use hearback_schemas::{Table, UNDATED_EVENT_DATE};
 use object_store::path::Path;
 use uuid::Uuid;
@@ -23,12 +21,12 @@ use super::read_ids::{Visited, visit_ids};
 use super::settings::WriteSettings;
 use super::slices::Slice;
 use super::snapshot::{DataFile, TableSnapshot};
-use super::upload::UPLOADS;
+use super::unfinished::{Encoding, UnfinishedFile};
 
 /// Copies of one event agree on its time to the second, if not closer (formats differ in precision).
 /// Files whose times are further away than this cannot hold a copy.
 const TIME_TOLERANCE_US: i64 = 60 * 60 * 1_000_000;
-/// Files of fewer rows are encoded whole on one thread, several at a time.
+/// A partition with fewer rows may become a file of its own before the commit.
 pub(super) const SMALL_FILE_ROWS: usize = 8192;
 /// A partition whose rows are at least this part of what may wait is worth a file that is begun before the
 /// commit.
@@ -63,7 +61,8 @@ pub(crate) struct StagedPartition {
     pending: Vec<Slice>,
     pending_rows: usize,
     pending_bytes: usize,
-    encoder: Option<FileEncoder>,
+    /// Rows that are encoded.
+    pub(super) encoder: Option<FileEncoder>,
     /// Files that are complete.
     pub(crate) files: Vec<StagedFile>,
     /// Committed files that were relevant and did not fit into memory.
@@ -98,6 +97,8 @@ pub(crate) struct Staging {
     pending_bytes: usize,
     /// So many bytes may wait before it is looked again which rows to encode.
     look_again_at: usize,
+    /// Rows that are being encoded.
+    pub(super) encoding: Option<Encoding>,
 }
 
 /// Names that nobody else gives: made of the run's own identity and a count.
@@ -135,7 +136,7 @@ impl StagedPartition {
         self.deferred.contains(file)
     }
 
-    /// Whether a file of all that waits is best encoded on one thread.
+    /// Whether its rows are few and none of them is encoded.
     fn is_small(&self) -> bool {
         self.encoder.is_none() && self.pending_rows < SMALL_FILE_ROWS
     }
@@ -157,7 +158,8 @@ impl Staging {
             snapshot,
             partitions: BTreeMap::new(),
             known: KnownIds::new(dedupe_memory),
-            look_again_at: settings.staged_bytes,
+            look_again_at: waiting_bytes(&settings),
+            encoding: None,
             settings,
             duplicates: 0,
             id_column: table.columns[0].name,
@@ -312,6 +314,11 @@ impl Staging {
         if self.pending_bytes <= self.look_again_at {
             return Ok(());
         }
+        self.end_encoding().await?;
+        if self.open_bytes() > open_bytes {
+            self.close_largest().await?;
+        }
+        let waiting_bytes = waiting_bytes(&self.settings);
         let mut sizes: Vec<(usize, PartitionKey)> = self
             .partitions
             .iter()
@@ -321,53 +328,30 @@ impl Staging {
             .map(|(key, partition)| (partition.pending_bytes, *key))
             .collect();
         sizes.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, key) in sizes {
-            if self.pending_bytes <= staged_bytes / 4 {
+        let mut left = self.pending_bytes;
+        let mut chosen = Vec::new();
+        for (bytes, key) in sizes {
+            if left <= waiting_bytes / 4 {
                 break;
             }
-            self.encode_pending(key).await?;
-            if self.open_bytes() > open_bytes {
-                self.close_largest().await?;
-            }
+            left -= bytes;
+            chosen.push(key);
         }
+        self.begin_encoding(&chosen);
         if self.pending_bytes + self.open_bytes() > staged_bytes + open_bytes {
-            self.write_small_partitions().await?;
+            let is_small = |(_, partition): &(_, &StagedPartition)| partition.is_small();
+            let small = self.partitions.iter().filter(is_small).map(|(key, _)| *key).collect();
+            self.write_files(small).await?;
         }
-        self.look_again_at = staged_bytes.max(self.pending_bytes + staged_bytes / LARGE_PART);
+        self.look_again_at = waiting_bytes.max(self.pending_bytes + staged_bytes / LARGE_PART);
         Ok(())
     }
 
-    async fn encode_pending(&mut self, key: PartitionKey) -> Result<(), LakeError> {
-        let threads = self.settings.encode_threads;
-        let Some(partition) = self.partitions.get_mut(&key) else { return Ok(()) };
-        if partition.pending.is_empty() {
-            return Ok(());
-        }
-        let slices = std::mem::take(&mut partition.pending);
-        let batches: Vec<RecordBatch> = slices.iter().map(Slice::to_batch).collect();
-        drop(slices);
-        if partition.encoder.is_none() {
-            // More rows are likely to come; a Bloom filter folds to what it needs in the end.
-            let expected = partition.pending_rows.saturating_mul(4);
-            let schema = Arc::clone(&self.schema);
-            partition.encoder =
-                Some(FileEncoder::new(self.log.table, schema, &self.settings, expected)?);
-        }
-        if let Some(encoder) = &mut partition.encoder {
-            encoder.encode(&batches, threads).await?;
-        }
-        self.pending_bytes -= partition.pending_bytes;
-        partition.pending_rows = 0;
-        partition.pending_bytes = 0;
-        Ok(())
-    }
-
+    /// Memory of files that are open or away.
     fn open_bytes(&self) -> usize {
-        self.partitions
-            .values()
-            .filter_map(|partition| partition.encoder.as_ref())
-            .map(FileEncoder::memory)
-            .sum()
+        let open = self.partitions.values().filter_map(|partition| partition.encoder.as_ref());
+        let away = self.encoding.as_ref().map_or(0, |encoding| encoding.bytes);
+        open.map(FileEncoder::memory).sum::<usize>() + away
     }
 
     async fn close_largest(&mut self) -> Result<(), LakeError> {
@@ -377,65 +361,37 @@ impl Staging {
             .filter_map(|(key, partition)| Some((partition.encoder.as_ref()?.memory(), *key)))
             .collect();
         sizes.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, key) in sizes {
-            if self.open_bytes() <= self.settings.open_bytes / 2 {
+        let mut open: usize = sizes.iter().map(|(bytes, _)| bytes).sum();
+        let mut chosen = Vec::new();
+        for (bytes, key) in sizes {
+            if open <= self.settings.open_bytes / 2 {
                 break;
             }
-            let encoder =
-                self.partitions.get_mut(&key).and_then(|partition| partition.encoder.take());
-            let Some(encoder) = encoder else { continue };
-            let encoded = encoder.finish(self.settings.encode_threads).await?;
-            let file = self.upload(key, encoded).await?;
-            self.partitions.entry(key).or_default().files.push(file);
+            open -= bytes;
+            chosen.push(key);
         }
-        Ok(())
+        self.write_files(chosen).await
     }
 
     /// Encodes and uploads everything that is staged.
     pub(crate) async fn finish_files(&mut self) -> Result<(), LakeError> {
-        let threads = self.settings.encode_threads.max(1);
-        let mut uploads = Vec::new();
-        let keys: Vec<PartitionKey> = self.partitions.keys().copied().collect();
-        for key in keys {
-            let Some(partition) = self.partitions.get(&key) else { continue };
-            if partition.is_small() {
-                continue;
-            }
-            self.encode_pending(key).await?;
-            let encoder =
-                self.partitions.get_mut(&key).and_then(|partition| partition.encoder.take());
-            let Some(encoder) = encoder else { continue };
-            let encoded = encoder.finish(threads).await?;
-            uploads.push((key, encoded, self.names.next()));
-            if uploads.len() >= UPLOADS {
-                self.upload_all(std::mem::take(&mut uploads)).await?;
-            }
-        }
-        self.upload_all(uploads).await?;
-        self.write_small_partitions().await
+        self.end_encoding().await?;
+        self.write_files(self.partitions.keys().copied().collect()).await
     }
 
-    /// Encodes and uploads the partitions of few rows, several at a time.
-    async fn write_small_partitions(&mut self) -> Result<(), LakeError> {
-        let mut small = Vec::new();
-        for (key, partition) in &mut self.partitions {
-            if partition.is_small() && !partition.pending.is_empty() {
-                let rows = std::mem::take(&mut partition.pending_rows);
-                self.pending_bytes -= std::mem::take(&mut partition.pending_bytes);
-                small.push((*key, rows, std::mem::take(&mut partition.pending), self.names.next()));
-            }
+    /// Takes what is staged of a partition and not in a complete file yet, if there is any.
+    pub(super) fn take_unfinished(&mut self, key: PartitionKey) -> Option<UnfinishedFile> {
+        let partition = self.partitions.get_mut(&key)?;
+        if partition.encoder.is_none() && partition.pending.is_empty() {
+            return None;
         }
-        let mut files = Vec::with_capacity(small.len());
-        for (key, rows, slices, name) in small {
-            files.push(self.write_small(key, rows, slices, name));
-        }
-        let at_once = self.settings.encode_threads.max(UPLOADS);
-        let done: Vec<(PartitionKey, StagedFile)> =
-            stream::iter(files).buffer_unordered(at_once).try_collect().await?;
-        for (key, file) in done {
-            self.partitions.entry(key).or_default().files.push(file);
-        }
-        Ok(())
+        self.pending_bytes -= std::mem::take(&mut partition.pending_bytes);
+        Some(UnfinishedFile {
+            key,
+            encoder: partition.encoder.take(),
+            pending: std::mem::take(&mut partition.pending),
+            pending_rows: std::mem::take(&mut partition.pending_rows),
+        })
     }
 
     /// Takes over what was committed: its identities are known now, and nothing is staged.
@@ -451,8 +407,14 @@ impl Staging {
         self.known.commit_done();
         self.duplicates = 0;
         self.pending_bytes = 0;
-        self.look_again_at = self.settings.staged_bytes;
+        self.look_again_at = waiting_bytes(&self.settings);
     }
+}
+
+/// Memory of rows that may wait to be encoded: half of what is staged, for the other half is being
+/// encoded meanwhile.
+fn waiting_bytes(settings: &WriteSettings) -> usize {
+    settings.staged_bytes / 2
 }
 
 /// The partitions in which a copy of a row can stand: its own, and the undated one. What cannot have

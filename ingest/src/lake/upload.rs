@@ -5,9 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{BooleanArray, RecordBatch};
+use arrow_array::BooleanArray;
 use arrow_select::filter::filter_record_batch;
-use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use uuid::Uuid;
@@ -17,48 +16,11 @@ use super::error::LakeError;
 use super::known_ids::{IdSet, PartitionKey};
 use super::log::Add;
 use super::read_ids::batch_ids;
-use super::slices::Slice;
 use super::staging::{Rewritten, SMALL_FILE_ROWS, StagedFile, Staging};
 use super::stats::format_date;
-
-/// Data files that are uploaded at once.
-pub(super) const UPLOADS: usize = 4;
+use super::unfinished::blocking;
 
 impl Staging {
-    /// Encodes and uploads the few rows of one partition.
-    pub(super) async fn write_small(
-        &self,
-        key: PartitionKey,
-        rows: usize,
-        slices: Vec<Slice>,
-        name: Uuid,
-    ) -> Result<(PartitionKey, StagedFile), LakeError> {
-        let schema = Arc::clone(&self.schema);
-        let mut encoder = FileEncoder::new(self.log.table, schema, &self.settings, rows)?;
-        let batches: Vec<RecordBatch> = slices.iter().map(Slice::to_batch).collect();
-        drop(slices);
-        encoder.encode(&batches, 1).await?;
-        drop(batches);
-        let encoded = encoder.finish(1).await?;
-        self.upload_as(key, encoded, name).await
-    }
-
-    pub(super) async fn upload_all(
-        &mut self,
-        uploads: Vec<(PartitionKey, EncodedFile, Uuid)>,
-    ) -> Result<(), LakeError> {
-        let mut files = Vec::with_capacity(uploads.len());
-        for (key, encoded, name) in uploads {
-            files.push(self.upload_as(key, encoded, name));
-        }
-        let done: Vec<(PartitionKey, StagedFile)> =
-            stream::iter(files).buffer_unordered(UPLOADS).try_collect().await?;
-        for (key, file) in done {
-            self.partitions.entry(key).or_default().files.push(file);
-        }
-        Ok(())
-    }
-
     pub(super) async fn upload(
         &mut self,
         key: PartitionKey,
@@ -71,7 +33,7 @@ impl Staging {
 
     /// Writes a data file. Its name is one that nobody else gives, so an object that is there already
     /// was put by the store's own retry of this very request, whose answer was lost.
-    async fn upload_as(
+    pub(super) async fn upload_as(
         &self,
         key: PartitionKey,
         encoded: EncodedFile,
@@ -131,6 +93,7 @@ impl Staging {
         let expected = usize::try_from(file.rows).unwrap_or(usize::MAX);
         let mut encoder =
             FileEncoder::new(self.log.table, Arc::clone(&self.schema), &self.settings, expected)?;
+        let threads = self.settings.encode_threads.max(1);
         let mut kept = 0;
         for batch in reader {
             let batch = batch.map_err(|error| LakeError::damaged(&file.path, error))?;
@@ -141,7 +104,11 @@ impl Staging {
             let batch = filter_record_batch(&batch, &BooleanArray::from(keep))
                 .map_err(LakeError::invalid)?;
             kept += batch.num_rows();
-            encoder.encode(&[batch], self.settings.encode_threads).await?;
+            encoder = blocking(move || {
+                encoder.encode(&[batch], threads)?;
+                Ok(encoder)
+            })
+            .await?;
         }
         if kept == 0 {
             return Ok(Rewritten::Empty);
@@ -149,7 +116,7 @@ impl Staging {
         if kept == expected {
             return Ok(Rewritten::Unchanged);
         }
-        let encoded = encoder.finish(self.settings.encode_threads).await?;
+        let encoded = blocking(move || encoder.finish(threads)).await?;
         self.upload(key, encoded).await.map(Rewritten::Without)
     }
 }

@@ -16,6 +16,7 @@ mod text_column;
 mod values;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Schema, SchemaRef};
@@ -55,7 +56,7 @@ pub(crate) struct FileEncoder {
     level: ZstdLevel,
     file: SerializedFileWriter<Vec<u8>>,
     /// The columns of the open row group; empty between row groups. Encoders may be sent to another
-    /// thread but not shared; the lock makes them so, and is never taken.
+    /// thread but not shared, as what waits for a store is; the lock makes them so, and is never taken.
     columns: Mutex<Vec<ColumnEncoder>>,
     /// Memory of those columns, in bytes.
     column_bytes: usize,
@@ -108,8 +109,8 @@ impl FileEncoder {
         self.file.inner().capacity() + self.column_bytes
     }
 
-    /// Adds rows, on up to `threads` threads of the blocking pool.
-    pub(crate) async fn encode(
+    /// Adds rows, on up to `threads` threads.
+    pub(crate) fn encode(
         &mut self,
         batches: &[RecordBatch],
         threads: usize,
@@ -125,7 +126,7 @@ impl FileEncoder {
                 group_rows += taken;
                 rest = rest.slice(taken, rest.num_rows() - taken);
                 if group_rows == self.max_group_rows {
-                    self.encode_into_group(std::mem::take(&mut group), threads, true).await?;
+                    self.encode_into_group(&std::mem::take(&mut group), threads, true)?;
                     group_rows = 0;
                 }
             }
@@ -133,13 +134,13 @@ impl FileEncoder {
         if group.is_empty() {
             return Ok(());
         }
-        self.encode_into_group(group, threads, false).await
+        self.encode_into_group(&group, threads, false)
     }
 
-    /// Ends the file.
-    pub(crate) async fn finish(mut self, threads: usize) -> Result<EncodedFile, LakeError> {
+    /// Ends the file, on up to `threads` threads.
+    pub(crate) fn finish(mut self, threads: usize) -> Result<EncodedFile, LakeError> {
         if self.group_rows > 0 {
-            self.encode_into_group(Vec::new(), threads, true).await?;
+            self.encode_into_group(&[], threads, true)?;
         }
         let metadata = self.file.finish().map_err(LakeError::invalid)?;
         let stats = file_stats::file_stats(self.table, &self.schema, &metadata);
@@ -148,9 +149,9 @@ impl FileEncoder {
         Ok(EncodedFile { bytes: bytes.into(), rows: self.rows, stats })
     }
 
-    async fn encode_into_group(
+    fn encode_into_group(
         &mut self,
-        batches: Vec<RecordBatch>,
+        batches: &[RecordBatch],
         threads: usize,
         close: bool,
     ) -> Result<(), LakeError> {
@@ -163,9 +164,10 @@ impl FileEncoder {
         self.rows += added as u64;
 
         // Heaviest last, because they are taken from the end: the light ones fill the gaps.
-        columns.sort_by_cached_key(|column| column.weight(&batches));
+        columns.sort_by_cached_key(|column| column.weight(batches));
         let threads = if self.group_rows < PARALLEL_ROWS { 1 } else { threads.max(1) };
-        let outcomes = encode_columns(columns, batches, threads, close, self.level).await?;
+        let outcomes = encode_columns(columns, batches, threads, close, self.level)
+            .map_err(LakeError::invalid)?;
         let mut open = Vec::new();
         let mut closed = Vec::new();
         for outcome in outcomes {
@@ -243,39 +245,41 @@ fn unexpected(column: &str) -> ParquetError {
 }
 
 /// Each thread takes the next column until there is none left.
-async fn encode_columns(
+fn encode_columns(
     columns: Vec<ColumnEncoder>,
-    batches: Vec<RecordBatch>,
+    batches: &[RecordBatch],
     threads: usize,
     close: bool,
     level: ZstdLevel,
-) -> Result<Vec<ColumnOutcome>, LakeError> {
-    let waiting = Arc::new(Mutex::new(columns));
-    let batches: Arc<[RecordBatch]> = batches.into();
-    let mut tasks = Vec::with_capacity(threads);
-    for _ in 0..threads {
-        let waiting = Arc::clone(&waiting);
-        let batches = Arc::clone(&batches);
-        tasks.push(tokio::task::spawn_blocking(move || {
-            let mut compressor = Compressor::new(level)?;
-            let mut outcomes = Vec::new();
-            loop {
-                // The lock is held while popping only, so it guards nothing half-changed.
-                let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                let Some(mut column) = next else { return Ok(outcomes) };
-                column.encode(&batches, &mut compressor)?;
-                outcomes.push(match close {
-                    true => ColumnOutcome::Closed(column.close(&mut compressor)?),
-                    false => ColumnOutcome::Open(column),
-                });
+) -> Result<Vec<ColumnOutcome>, ParquetError> {
+    let waiting = Mutex::new(columns);
+    let work = || -> Result<Vec<ColumnOutcome>, ParquetError> {
+        let mut compressor = Compressor::new(level)?;
+        let mut outcomes = Vec::new();
+        loop {
+            // The lock is held while popping only, so it guards nothing half-changed.
+            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(mut column) = next else { return Ok(outcomes) };
+            column.encode(batches, &mut compressor)?;
+            outcomes.push(match close {
+                true => ColumnOutcome::Closed(column.close(&mut compressor)?),
+                false => ColumnOutcome::Open(column),
+            });
+        }
+    };
+    thread::scope(|scope| {
+        let mut others = Vec::with_capacity(threads - 1);
+        for _ in 1..threads {
+            // Where no more threads are to be had, those that are there do it all.
+            others.extend(thread::Builder::new().spawn_scoped(scope, work));
+        }
+        let mut outcomes = work()?;
+        for other in others {
+            match other.join() {
+                Ok(done) => outcomes.extend(done?),
+                Err(panic) => std::panic::resume_unwind(panic),
             }
-        }));
-    }
-    let mut outcomes = Vec::new();
-    for task in tasks {
-        let done: Result<Vec<ColumnOutcome>, ParquetError> =
-            task.await.map_err(LakeError::invalid)?;
-        outcomes.extend(done.map_err(LakeError::invalid)?);
-    }
-    Ok(outcomes)
+        }
+        Ok(outcomes)
+    })
 }

@@ -100,12 +100,12 @@ fn coded(batch: &RecordBatch) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of the schema")
 }
 
-async fn file_of(batches: &[RecordBatch], settings: &WriteSettings) -> EncodedFile {
+fn file_of(batches: &[RecordBatch], settings: &WriteSettings) -> EncodedFile {
     let mut encoder = FileEncoder::new(&EVENTS, schema(), settings, 100).expect("a file");
     for batch in batches {
-        encoder.encode(std::slice::from_ref(batch), 2).await.expect("encoded");
+        encoder.encode(std::slice::from_ref(batch), 2).expect("encoded");
     }
-    encoder.finish(2).await.expect("finished")
+    encoder.finish(2).expect("finished")
 }
 
 fn read(file: &EncodedFile) -> (RecordBatch, Arc<ParquetMetaData>) {
@@ -119,15 +119,15 @@ fn read(file: &EncodedFile) -> (RecordBatch, Arc<ParquetMetaData>) {
     (concat_batches(&schema(), &batches).expect("rows of one schema"), metadata)
 }
 
-#[tokio::test]
-async fn every_shape_of_row_is_read_back_whether_it_came_coded_or_not() {
+#[test]
+fn every_shape_of_row_is_read_back_whether_it_came_coded_or_not() {
     let settings = WriteSettings { row_group_rows: 30_000, ..WriteSettings::default() };
     let parts =
         [rows(0, 10, 3), rows(10, 25_000, 900), rows(25_010, 1, 1), rows(25_011, 20_000, 9)];
     let expected = concat_batches(&schema(), &parts).expect("rows of one schema");
     let coded: Vec<RecordBatch> = parts.iter().map(coded).collect();
     for batches in [parts.to_vec(), coded] {
-        let file = file_of(&batches, &settings).await;
+        let file = file_of(&batches, &settings);
         assert_eq!(file.rows, 45_011);
         let (found, metadata) = read(&file);
         assert_eq!(metadata.num_row_groups(), 2);
@@ -135,13 +135,13 @@ async fn every_shape_of_row_is_read_back_whether_it_came_coded_or_not() {
     }
 }
 
-#[tokio::test]
-async fn a_column_of_too_many_values_goes_on_without_its_dictionary() {
+#[test]
+fn a_column_of_too_many_values_goes_on_without_its_dictionary() {
     let parts: Vec<RecordBatch> =
         (0..5).map(|part| rows(part * 30_000, 30_000, 1_000_000)).collect();
     let expected = concat_batches(&schema(), &parts).expect("rows of one schema");
     for batches in [parts.clone(), parts.iter().map(coded).collect()] {
-        let file = file_of(&batches, &WriteSettings::default()).await;
+        let file = file_of(&batches, &WriteSettings::default());
         let (found, metadata) = read(&file);
         assert_eq!(found, expected);
         let recipient = metadata.row_group(0).column(1);
@@ -158,11 +158,11 @@ async fn a_column_of_too_many_values_goes_on_without_its_dictionary() {
     }
 }
 
-#[tokio::test]
-async fn values_that_never_repeat_are_written_without_a_dictionary_from_the_start() {
+#[test]
+fn values_that_never_repeat_are_written_without_a_dictionary_from_the_start() {
     let parts: Vec<RecordBatch> = (0..10).map(|part| rows(part * 3000, 3000, 10_000_000)).collect();
     let expected = concat_batches(&schema(), &parts).expect("rows of one schema");
-    let file = file_of(&parts, &WriteSettings::default()).await;
+    let file = file_of(&parts, &WriteSettings::default());
     let (found, metadata) = read(&file);
     assert_eq!(found, expected);
     let recipient = metadata.row_group(0).column(1);
@@ -175,11 +175,11 @@ async fn values_that_never_repeat_are_written_without_a_dictionary_from_the_star
     assert!(recipients.iter().flatten().all(|recipient| bloom.check(recipient)));
 }
 
-#[tokio::test]
-async fn a_filter_knows_every_value_before_and_after_the_dictionary_is_given_up() {
+#[test]
+fn a_filter_knows_every_value_before_and_after_the_dictionary_is_given_up() {
     for recipients in [50, 1_000_000] {
         let batch = rows(0, 60_000, recipients);
-        let file = file_of(&[coded(&batch)], &WriteSettings::default()).await;
+        let file = file_of(&[coded(&batch)], &WriteSettings::default());
         let builder = ParquetRecordBatchReaderBuilder::try_new(file.bytes.clone()).expect("a file");
         let bloom =
             builder.get_row_group_column_bloom_filter(0, 1).expect("read").expect("a filter");
@@ -191,9 +191,9 @@ async fn a_filter_knows_every_value_before_and_after_the_dictionary_is_given_up(
     }
 }
 
-#[tokio::test]
-async fn columns_without_a_single_value_are_read_as_null() {
-    let file = file_of(&[rows(0, 50_000, 10)], &WriteSettings::default()).await;
+#[test]
+fn columns_without_a_single_value_are_read_as_null() {
+    let file = file_of(&[rows(0, 50_000, 10)], &WriteSettings::default());
     let (found, metadata) = read(&file);
     let subject = metadata.row_group(0).column(2);
     assert_eq!(found.column(2).null_count(), 50_000);
@@ -201,11 +201,11 @@ async fn columns_without_a_single_value_are_read_as_null() {
     assert!(subject.compressed_size() < 200, "{} bytes of nothing", subject.compressed_size());
 }
 
-#[tokio::test]
-async fn a_column_that_is_small_is_stored_as_it_is_and_a_large_one_is_compressed() {
+#[test]
+fn a_column_that_is_small_is_stored_as_it_is_and_a_large_one_is_compressed() {
     let expected = rows(0, 1000, 5);
     for batch in [expected.clone(), coded(&expected)] {
-        let file = file_of(&[batch], &WriteSettings::default()).await;
+        let file = file_of(&[batch], &WriteSettings::default());
         let (found, metadata) = read(&file);
         assert_eq!(found, expected);
         let [ids, recipient, subject] = [0, 1, 2].map(|at| metadata.row_group(0).column(at));
@@ -218,8 +218,8 @@ async fn a_column_that_is_small_is_stored_as_it_is_and_a_large_one_is_compressed
     }
 }
 
-#[tokio::test]
-async fn a_column_whose_first_pages_are_all_null_is_read_back_whatever_comes_behind() {
+#[test]
+fn a_column_whose_first_pages_are_all_null_is_read_back_whatever_comes_behind() {
     let nothing = 45_000;
     let count = 60_000;
     for different in [4, 1_000_000] {
@@ -232,7 +232,7 @@ async fn a_column_whose_first_pages_are_all_null_is_read_back_whatever_comes_beh
         let parts: Vec<RecordBatch> =
             (0..count / 7500).map(|part| expected.slice(part * 7500, 7500)).collect();
         for batches in [parts.clone(), parts.iter().map(coded).collect()] {
-            let file = file_of(&batches, &WriteSettings::default()).await;
+            let file = file_of(&batches, &WriteSettings::default());
             let (found, metadata) = read(&file);
             assert_eq!(found, expected);
             for column in [1, 2] {
@@ -244,8 +244,8 @@ async fn a_column_whose_first_pages_are_all_null_is_read_back_whatever_comes_beh
     }
 }
 
-#[tokio::test]
-async fn what_is_no_text_is_refused_by_a_column_of_texts() {
+#[test]
+fn what_is_no_text_is_refused_by_a_column_of_texts() {
     let mut encoder =
         FileEncoder::new(&EVENTS, schema(), &WriteSettings::default(), 100).expect("a file");
     let good = rows(0, 3, 3);
@@ -255,5 +255,5 @@ async fn what_is_no_text_is_refused_by_a_column_of_texts() {
         schema().fields().iter().map(|field| field.as_ref().clone()).collect();
     fields[1] = Field::new("recipient", DataType::Binary, true);
     let bad = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("a batch");
-    assert!(encoder.encode(&[bad], 1).await.is_err());
+    assert!(encoder.encode(&[bad], 1).is_err());
 }

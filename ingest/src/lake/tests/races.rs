@@ -129,8 +129,8 @@ async fn compact(lake: &Lake) {
     let snapshot = lake.snapshot(&EVENTS).await.expect("a snapshot");
     let schema = EVENTS.file_schema();
     let mut encoder = FileEncoder::new(&EVENTS, schema, &settings(), 1000).expect("an empty file");
-    encoder.encode(&read(lake, &EVENTS).await, 1).await.expect("encoded");
-    let encoded = encoder.finish(1).await.expect("encoded");
+    encoder.encode(&read(lake, &EVENTS).await, 1).expect("encoded");
+    let encoded = encoder.finish(1).expect("encoded");
     change(lake, &snapshot, Some(encoded)).await;
 }
 
