@@ -4,6 +4,7 @@
 //! are kept, because on most hosts they make another mailbox. And a mailbox parsed from an address
 //! it gave is that address again, so nothing downstream needs to know whether a value is clean yet.
 
+mod short;
 mod unwrap;
 
 use std::borrow::Cow;
@@ -66,8 +67,11 @@ pub fn parse_mailbox(given: &str) -> Option<Mailbox<'_>> {
     Some(Mailbox { address: Cow::Owned(address), identity: Cow::Owned(identity), at })
 }
 
+use short::Signs;
+
 /// What a byte means for the fast path: 0 nothing special, [`AT`] an `@`, [`OTHER`] not plain.
-static BYTE_KIND: [u8; 256] = byte_kinds();
+static BYTE_KIND: [u8; 256] = BYTE_KIND_TABLE;
+const BYTE_KIND_TABLE: [u8; 256] = byte_kinds();
 const AT: u8 = 1;
 const OTHER: u8 = 2;
 
@@ -86,7 +90,16 @@ const fn byte_kinds() -> [u8; 256] {
 /// Where the `@` stands if the text is already in the spelling we want: nearly every address is.
 fn plain_at(bytes: &[u8]) -> Option<usize> {
     let last = *bytes.last()?;
-    let complete = !matches!(last, b'.' | b'@' | b'\'');
+    let at = match short::signs(bytes) {
+        // Exactly one, and nothing that is not plain.
+        Some(Signs { at, other: 0 }) if at.is_power_of_two() => at.trailing_zeros() as usize,
+        Some(_) => return None,
+        None => long_plain_at(bytes)?,
+    };
+    (at > 0 && !matches!(last, b'.' | b'@' | b'\'')).then_some(at)
+}
+
+fn long_plain_at(bytes: &[u8]) -> Option<usize> {
     let mut at = None;
     for (i, byte) in bytes.iter().enumerate() {
         match BYTE_KIND[usize::from(*byte)] {
@@ -95,7 +108,7 @@ fn plain_at(bytes: &[u8]) -> Option<usize> {
             _ => return None,
         }
     }
-    at.filter(|at| *at > 0 && complete)
+    at
 }
 
 /// An address that only has capitals in it: the commonest spelling after the plain one.

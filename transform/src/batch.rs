@@ -212,7 +212,7 @@ pub(crate) struct Row<'b> {
 
 impl Row<'_> {
     /// Fills in a column that holds texts. A column is filled at most once.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn text(&mut self, col: Col, text: &str) {
         if is_coded(col) {
             let code = self.values.text(col, text);

@@ -5,6 +5,7 @@ use arrow_array::RecordBatch;
 use crate::batch::Batches;
 use crate::event::Lists;
 use crate::rows::RowWriter;
+use crate::ses;
 use crate::stream::Reading;
 
 /// What the decoder has to know besides the bytes. The same options give the same rows.
@@ -115,6 +116,7 @@ pub struct Decoder {
     options: DecodeOptions,
     rows: RowWriter,
     batches: Batches,
+    ses: ses::Memory,
     lists: Option<Lists>,
 }
 
@@ -122,7 +124,13 @@ impl Decoder {
     /// A decoder with these options.
     #[must_use]
     pub fn new(options: DecodeOptions) -> Self {
-        Self { options, rows: RowWriter::default(), batches: Batches::default(), lists: None }
+        Self {
+            options,
+            rows: RowWriter::default(),
+            batches: Batches::default(),
+            ses: ses::Memory::default(),
+            lists: None,
+        }
     }
 
     /// Decodes a stream of JSON values: documents with or without white space between them, arrays,
@@ -152,6 +160,7 @@ impl Decoder {
             &self.options,
             &mut self.rows,
             &mut self.batches,
+            &mut self.ses,
             &mut self.lists,
             bytes,
             origin.place,

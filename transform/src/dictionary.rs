@@ -4,7 +4,9 @@
 //! telling so quickly: most columns of feedback hold few different texts, and most texts are the one
 //! before.
 
-use xxhash_rust::xxh3::xxh3_64;
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
 
 /// Slots of the smallest table.
 const FEWEST_SLOTS: usize = 64;
@@ -29,7 +31,7 @@ impl Dictionary {
         if self.ends.len() * 2 >= self.slots.len() {
             self.grow();
         }
-        let hash = xxh3_64(text);
+        let hash = hash(text);
         let slot = match self.search(text, hash) {
             Ok(code) => return code,
             Err(slot) => slot,
@@ -49,7 +51,7 @@ impl Dictionary {
         if self.slots.is_empty() {
             return None;
         }
-        self.search(text, xxh3_64(text)).ok()
+        self.search(text, hash(text)).ok()
     }
 
     /// The code of a text, or the slot where it would go.
@@ -60,7 +62,7 @@ impl Dictionary {
         let mask = self.slots.len() - 1;
         let mut slot = hash as usize & mask;
         while let Some(code) = self.slots[slot].checked_sub(1) {
-            if self.hashes[code as usize] == part && self.get(code) == text {
+            if self.hashes[code as usize] == part && equal(self.get(code), text) {
                 return Ok(code);
             }
             slot = (slot + 1) & mask;
@@ -123,7 +125,7 @@ impl Dictionary {
         let mut start = 0;
         for (code, end) in (1..).zip(&self.ends) {
             let end = *end as usize;
-            let mut slot = xxh3_64(&self.bytes[start..end]) as usize & (slots - 1);
+            let mut slot = hash(&self.bytes[start..end]) as usize & (slots - 1);
             while self.slots[slot] != 0 {
                 slot = (slot + 1) & (slots - 1);
             }
@@ -131,6 +133,35 @@ impl Dictionary {
             start = end;
         }
     }
+}
+
+/// Most texts are short, and so is the way to their hash.
+#[inline]
+fn hash(text: &[u8]) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    hasher.write(text);
+    hasher.finish()
+}
+
+/// Whether two texts are equal. Most are short, and a call of `memcmp` costs more than they do.
+#[inline(always)]
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        8..=16 => ends::<8>(a) == ends::<8>(b),
+        17..=32 => ends::<16>(a) == ends::<16>(b),
+        4..=7 => ends::<4>(a) == ends::<4>(b),
+        0..=3 => a.iter().zip(b).all(|(a, b)| a == b),
+        _ => a == b,
+    }
+}
+
+/// Beginning and end, which together are all of a text of at most twice as many bytes.
+#[inline(always)]
+fn ends<const N: usize>(text: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
+    (text.first_chunk(), text.last_chunk())
 }
 
 #[cfg(test)]
@@ -149,6 +180,20 @@ mod tests {
         assert_eq!(dictionary.len(), texts.len());
         for (number, text) in texts.iter().enumerate() {
             assert_eq!(dictionary.get(number as u32), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn texts_of_every_length_equal_only_themselves() {
+        for length in 0..80 {
+            let text: Vec<u8> = (0..length).collect();
+            assert!(equal(&text, &text.clone()));
+            assert!(!equal(&text, &[&text[..], b"x"].concat()));
+            for at in 0..text.len() {
+                let mut other = text.clone();
+                other[at] ^= 1;
+                assert!(!equal(&text, &other), "{length} bytes, different at {at}");
+            }
         }
     }
 

@@ -166,7 +166,7 @@ impl Reading<'_> {
         site: &mut Site<'_>,
     ) -> Result<bool> {
         let mut event = self.empty_event(Source::Ses);
-        let read = ses::read(reader, self.options, &mut event)?;
+        let read = ses::read(reader, self.options, self.ses, &mut event)?;
         match read {
             Ses::Event => self.accept(&mut event, reader.since(start), site),
             Ses::Control => self.ignore(site),
@@ -194,7 +194,7 @@ impl Reading<'_> {
                 "source" => from_ses = reader.skip()? == "\"aws.ses\"",
                 "detail" if detail.is_none() && reader.peek()? == b'{' => {
                     let from = reader.position();
-                    let Ses::Event = ses::read(reader, self.options, &mut event)? else {
+                    let Ses::Event = ses::read(reader, self.options, self.ses, &mut event)? else {
                         *self.lists = Some(event.into_lists());
                         return Ok(false);
                     };

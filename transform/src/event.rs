@@ -128,19 +128,24 @@ impl<'a> Texts<'a> {
     /// Fills a column in.
     #[inline]
     pub(crate) fn set(&mut self, col: Col, text: impl Into<Cow<'a, str>>) {
-        if !self.owned.is_empty() {
-            self.owned.retain(|(other, _)| *other != col);
-        }
         match text.into() {
-            Cow::Borrowed(text) => {
-                self.pieces[col as usize] = text;
-                self.borrowed |= 1 << col as usize;
-            }
+            Cow::Borrowed(text) => self.set_piece(col, text),
             Cow::Owned(text) => {
+                self.owned.retain(|(other, _)| *other != col);
                 self.borrowed &= !(1 << col as usize);
                 self.owned.push((col, text));
             }
         }
+    }
+
+    /// Fills a column in with a piece of the document.
+    #[inline(always)]
+    pub(crate) fn set_piece(&mut self, col: Col, piece: &'a str) {
+        if !self.owned.is_empty() {
+            self.owned.retain(|(other, _)| *other != col);
+        }
+        self.pieces[col as usize] = piece;
+        self.borrowed |= 1 << col as usize;
     }
 
     /// What a column holds.
@@ -316,6 +321,10 @@ impl<'a> Event<'a> {
         path: Path,
         key: Cow<'a, str>,
     ) -> Result<()> {
+        if let Some(text) = reader.plain_text() {
+            self.texts.set_piece(col, text);
+            return Ok(());
+        }
         if let Some(text) = self.read_field(reader, path, key)? {
             self.texts.set(col, text);
         }
@@ -365,6 +374,13 @@ impl<'a> Event<'a> {
         path: Path,
         key: Cow<'a, str>,
     ) -> Result<Option<i64>> {
+        let mut ahead = reader.clone();
+        if let Some(text) = ahead.plain_text()
+            && let Some(time) = crate::instant::parse_timestamp(text)
+        {
+            *reader = ahead;
+            return Ok(Some(time));
+        }
         reader.peek()?;
         let start = reader.position();
         let Some(text) = self.read_field(reader, path, key.clone())? else {
@@ -414,6 +430,10 @@ impl<'a> Event<'a> {
             reader.enter_array()?;
             let mut first = true;
             while reader.element(&mut first)? {
+                if let Some(text) = reader.plain_text() {
+                    list.push(Cow::Borrowed(text));
+                    continue;
+                }
                 match reader.field()? {
                     Field::Text(text) => list.push(text),
                     Field::Null => {}

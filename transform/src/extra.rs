@@ -42,8 +42,69 @@ impl<'a> ExtraField<'a> {
     }
 }
 
+/// What was written last, for most events of a sender have the same fields without a column.
+#[derive(Debug, Default)]
+pub(crate) struct LastExtra {
+    fields: Vec<KeptField>,
+    /// What they gave.
+    written: String,
+}
+
+#[derive(Debug)]
+struct KeptField {
+    path: Path,
+    key: String,
+    value: KeptValue,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum KeptValue {
+    Raw(String),
+    Text(String),
+    True,
+}
+
+impl KeptField {
+    fn of(field: &ExtraField<'_>) -> Self {
+        let value = match &field.value {
+            ExtraValue::Raw(raw) => KeptValue::Raw((*raw).to_owned()),
+            ExtraValue::Text(text) => KeptValue::Text(text.as_ref().to_owned()),
+            ExtraValue::True => KeptValue::True,
+        };
+        Self { path: field.path, key: field.key.as_ref().to_owned(), value }
+    }
+
+    fn is(&self, field: &ExtraField<'_>) -> bool {
+        let same_value = match (&self.value, &field.value) {
+            (KeptValue::Raw(kept), ExtraValue::Raw(raw)) => kept == raw,
+            (KeptValue::Text(kept), ExtraValue::Text(text)) => kept == text,
+            (KeptValue::True, ExtraValue::True) => true,
+            _ => false,
+        };
+        same_value && self.key == field.key && self.path == field.path
+    }
+}
+
+impl LastExtra {
+    /// Appends the object that holds `fields`; nothing if there are none. The fields may be put in
+    /// order.
+    pub(crate) fn write(&mut self, fields: &mut [&ExtraField<'_>], out: &mut String) -> Result<()> {
+        let same = self.fields.len() == fields.len()
+            && self.fields.iter().zip(&*fields).all(|(kept, field)| kept.is(field));
+        if !same {
+            self.fields.clear();
+            self.written.clear();
+            let kept: Vec<KeptField> = fields.iter().map(|field| KeptField::of(field)).collect();
+            write(fields, &mut self.written)?;
+            self.fields = kept;
+        }
+        out.push_str(&self.written);
+        Ok(())
+    }
+}
+
 /// Appends the object that holds `fields`; nothing if there are none. The fields are put in order.
-pub(crate) fn write(fields: &mut [&ExtraField<'_>], out: &mut String) -> Result<()> {
+fn write(fields: &mut [&ExtraField<'_>], out: &mut String) -> Result<()> {
     if fields.is_empty() {
         return Ok(());
     }
@@ -133,6 +194,35 @@ mod tests {
             out,
             r#"{"alpha":{},"bounce":{"bouncedRecipients":[{"action":"failed"}],"feedbackId":"f"},"event_type":"x\"y","mail":{"callerIdentity":"c","sourceArn":"arn"},"zebra":[1,2]}"#
         );
+    }
+
+    #[test]
+    fn what_was_written_before_makes_no_difference() {
+        let kinds = |key: &'static str, value: &'static str| {
+            [
+                raw(&["mail"], key, value),
+                raw(&["bounce"], key, value),
+                ExtraField::note(key, ExtraValue::Text(value.into())),
+                ExtraField::note(key, ExtraValue::True),
+            ]
+        };
+        let bad = raw(&[], "bad", "{");
+        let mut fields = kinds("a", "1").to_vec();
+        fields.extend(kinds("b", "1"));
+        fields.extend(kinds("a", "2"));
+        let mut last = LastExtra::default();
+        for first in &fields {
+            for second in &fields {
+                for list in [vec![first], vec![first, second], vec![], vec![second], vec![second]] {
+                    let (mut out, mut expected) = (String::new(), String::new());
+                    last.write(&mut list.clone(), &mut out).unwrap();
+                    write(&mut list.clone(), &mut expected).unwrap();
+                    assert_eq!(out, expected);
+                }
+                assert!(last.write(&mut [&bad], &mut String::new()).is_err());
+                assert!(last.write(&mut [&bad], &mut String::new()).is_err());
+            }
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::bounce::{self, Evidence};
 use crate::decode::DecodeOptions;
 use crate::dictionary::Dictionary;
 use crate::event::{Col, Event, Recipient, recycle};
-use crate::extra::{self, ExtraField, ExtraValue};
+use crate::extra::{ExtraField, ExtraValue, LastExtra};
 use crate::identity::Identity;
 use crate::json::canonical;
 use crate::link;
@@ -51,6 +51,7 @@ pub(crate) struct RowWriter {
     last_sender: LastSender,
     extras: String,
     extra_ends: Vec<usize>,
+    last_extra: LastExtra,
     fields: Vec<&'static ExtraField<'static>>,
     addressees: Vec<Addressee<'static, 'static>>,
 }
@@ -144,7 +145,9 @@ impl RowWriter {
             fields.extend(&event.extra);
             fields.extend(recipient.named.map_or(&[][..], |named| &named.extra).iter());
             fields.extend(original.as_ref());
-            extra::write(&mut fields, &mut self.extras).map_err(|error| error.to_string())?;
+            self.last_extra
+                .write(&mut fields, &mut self.extras)
+                .map_err(|error| error.to_string())?;
             self.extra_ends.push(self.extras.len());
             self.fields = recycle(fields);
         }

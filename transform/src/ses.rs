@@ -4,7 +4,10 @@
 //! "Amazon SNS notification contents for Amazon SES". One reader serves both dialects and the
 //! services that write SES's format; fields may stand in any order and hold `null` anywhere.
 
+mod fields;
+
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use hearback_schemas::{Channel, EventType};
@@ -13,8 +16,10 @@ use crate::decode::DecodeOptions;
 use crate::event::{Col, Event};
 use crate::extra::{ExtraField, ExtraValue, Path};
 use crate::json::Result;
+use crate::json::keys::KeyOrder;
 use crate::json::reader::{Field, Reader};
 use crate::recipients;
+use fields::{HeaderKey, MailKey, SECTIONS, Section, SectionKey, TopKey};
 
 /// What an SES-like document turned out to be.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +32,22 @@ pub(crate) enum Ses {
     Other,
 }
 
+/// What documents read before make quick to read now.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    top: KeyOrder<TopKey>,
+    mail: KeyOrder<MailKey>,
+    headers: KeyOrder<HeaderKey>,
+    sections: [KeyOrder<SectionKey>; SECTIONS.len()],
+    arn: LastArn,
+}
+
 /// Reads a document that the reader stands before into an empty event. The reader is left behind
 /// the document.
 pub(crate) fn read<'a>(
     reader: &mut Reader<'a>,
     options: &DecodeOptions,
+    memory: &mut Memory,
     event: &mut Event<'a>,
 ) -> Result<Ses> {
     let mut type_name: Option<Cow<'a, str>> = None;
@@ -40,43 +56,42 @@ pub(crate) fn read<'a>(
     let mut has_mail = false;
     let mut has_section = false;
     // Objects of types that are not known yet to be the event's own.
-    let mut sections: Vec<(&'static str, Reader<'a>, &'a str)> = Vec::new();
+    let mut sections: Vec<(Section, Reader<'a>, &'a str)> = Vec::new();
 
     reader.enter_object()?;
-    let mut first = true;
-    while let Some(key) = reader.key(&mut first)? {
-        match key.as_ref() {
-            "eventType" => {
+    let Memory { top, mail, headers, sections: section_keys, arn } = memory;
+    let mut keys = top.keys();
+    while let Some((meaning, key)) = keys.next(reader, TopKey::of)? {
+        match meaning {
+            TopKey::EventType => {
                 type_name = event.read_field(reader, &[], key)?;
                 if let Some(name) = &type_name {
                     kind = kind_of(name);
                 }
             }
-            "notificationType" => {
+            TopKey::NotificationType => {
                 notification_name = event.read_field(reader, &[], key)?;
                 if let (None, Some(name)) = (&type_name, &notification_name) {
                     kind = kind_of(name);
                 }
             }
-            "mail" if reader.peek()? == b'{' => {
+            TopKey::Mail if reader.peek()? == b'{' => {
                 has_mail = true;
-                read_mail(reader, event)?;
+                read_mail(reader, mail, headers, event)?;
             }
-            name => match section_named(name) {
-                Some(section) if reader.peek()? == b'{' => {
-                    if Some(section) == section_of(kind) && !has_section {
-                        has_section = true;
-                        read_section(reader, section, event)?;
-                    } else {
-                        let own = reader.clone();
-                        sections.push((section, own, reader.skip_container()?));
-                    }
+            TopKey::Section(section) if reader.peek()? == b'{' => {
+                if Some(section) == Section::of(kind) && !has_section {
+                    has_section = true;
+                    read_section(reader, section, &mut section_keys[section as usize], event)?;
+                } else {
+                    let own = reader.clone();
+                    sections.push((section, own, reader.skip_container()?));
                 }
-                _ => {
-                    let raw = reader.skip()?;
-                    event.keep(&[], key, raw);
-                }
-            },
+            }
+            TopKey::Mail | TopKey::Section(_) | TopKey::Other => {
+                let raw = reader.skip()?;
+                event.keep(&[], key, raw);
+            }
         }
     }
 
@@ -101,11 +116,11 @@ pub(crate) fn read<'a>(
         return Ok(Ses::Other);
     }
     for (section, mut own, raw) in sections {
-        if Some(section) == section_of(kind) && !has_section {
+        if Some(section) == Section::of(kind) && !has_section {
             has_section = true;
-            read_section(&mut own, section, event)?;
+            read_section(&mut own, section, &mut section_keys[section as usize], event)?;
         } else {
-            event.keep(&[], Cow::Borrowed(section), raw);
+            event.keep(&[], Cow::Borrowed(section.name()), raw);
         }
     }
     event.kind = kind;
@@ -118,7 +133,7 @@ pub(crate) fn read<'a>(
         });
         event.type_name = Some(name);
     }
-    finish(event, options);
+    finish(event, options, arn);
     Ok(Ses::Event)
 }
 
@@ -157,65 +172,34 @@ pub(crate) fn is_known_type(name: &str) -> bool {
     kind_of(name) != EventType::Unknown
 }
 
-/// The name of the object that tells of an event of this type.
-fn section_of(kind: EventType) -> Option<&'static str> {
-    match kind {
-        EventType::Send => Some("send"),
-        EventType::Delivery => Some("delivery"),
-        EventType::DeliveryDelay => Some("deliveryDelay"),
-        EventType::Bounce => Some("bounce"),
-        EventType::Complaint => Some("complaint"),
-        EventType::Reject => Some("reject"),
-        EventType::Open => Some("open"),
-        EventType::Click => Some("click"),
-        EventType::RenderingFailure => Some("failure"),
-        EventType::Subscription => Some("subscription"),
-        EventType::Unknown => None,
-    }
-}
-
-fn section_named(name: &str) -> Option<&'static str> {
-    let section = match name {
-        "send" => "send",
-        "delivery" => "delivery",
-        "deliveryDelay" => "deliveryDelay",
-        "bounce" => "bounce",
-        "complaint" => "complaint",
-        "reject" => "reject",
-        "open" => "open",
-        "click" => "click",
-        "failure" => "failure",
-        "subscription" => "subscription",
-        _ => return None,
-    };
-    Some(section)
-}
-
 const MAIL: Path = &["mail"];
 const COMMON_HEADERS: Path = &["mail", "commonHeaders"];
 
-fn read_mail<'a>(reader: &mut Reader<'a>, event: &mut Event<'a>) -> Result<()> {
+fn read_mail<'a>(
+    reader: &mut Reader<'a>,
+    keys: &mut KeyOrder<MailKey>,
+    header_keys: &mut KeyOrder<HeaderKey>,
+    event: &mut Event<'a>,
+) -> Result<()> {
     reader.enter_object()?;
-    let mut first = true;
-    while let Some(key) = reader.key(&mut first)? {
-        match key.as_ref() {
-            "timestamp" => event.sent_time = event.read_time(reader, MAIL, key)?,
-            "messageId" => event.read_text(reader, Col::MessageId, MAIL, key)?,
-            "source" => event.read_text(reader, Col::Sender, MAIL, key)?,
-            "sourceArn" => event.source_arn = event.read_and_keep(reader, MAIL, key)?,
-            "sendingAccountId" => event.read_text(reader, Col::AccountId, MAIL, key)?,
-            "destination" => {
+    let mut keys = keys.keys();
+    while let Some((meaning, key)) = keys.next(reader, MailKey::of)? {
+        match meaning {
+            MailKey::Timestamp => event.sent_time = event.read_time(reader, MAIL, key)?,
+            MailKey::Text(col) => event.read_text(reader, col, MAIL, key)?,
+            MailKey::SourceArn => event.source_arn = event.read_and_keep(reader, MAIL, key)?,
+            MailKey::Destination => {
                 let mut list = std::mem::take(&mut event.destinations);
                 list.clear();
                 event.has_destinations = event.read_texts(reader, &mut list, MAIL, key)?;
                 event.destinations = list;
             }
-            "headers" | "headersTruncated" => {
+            MailKey::Headers => {
                 reader.skip()?;
             }
-            "commonHeaders" => read_common_headers(reader, event)?,
-            "tags" => event.read_tags(reader, MAIL, key)?,
-            _ => {
+            MailKey::CommonHeaders => read_common_headers(reader, header_keys, event)?,
+            MailKey::Tags => event.read_tags(reader, MAIL, key)?,
+            MailKey::Other => {
                 let raw = reader.skip()?;
                 event.keep(MAIL, key, raw);
             }
@@ -224,22 +208,30 @@ fn read_mail<'a>(reader: &mut Reader<'a>, event: &mut Event<'a>) -> Result<()> {
     Ok(())
 }
 
-fn read_common_headers<'a>(reader: &mut Reader<'a>, event: &mut Event<'a>) -> Result<()> {
+fn read_common_headers<'a>(
+    reader: &mut Reader<'a>,
+    keys: &mut KeyOrder<HeaderKey>,
+    event: &mut Event<'a>,
+) -> Result<()> {
     if reader.peek()? != b'{' {
         reader.skip()?;
         return Ok(());
     }
     reader.enter_object()?;
-    let mut first = true;
-    while let Some(key) = reader.key(&mut first)? {
-        if key == "subject" {
-            if let Field::Text(subject) = reader.field()? {
-                event.texts.set(Col::Subject, subject);
+    let mut keys = keys.keys();
+    while let Some((meaning, _)) = keys.next(reader, HeaderKey::of)? {
+        match meaning {
+            HeaderKey::Subject => {
+                if let Field::Text(subject) = reader.field()? {
+                    event.texts.set(Col::Subject, subject);
+                }
             }
-        } else if key == "from" && event.texts.get(Col::Sender).is_none() {
-            event.from_header = first_text(reader)?;
-        } else {
-            reader.skip()?;
+            HeaderKey::From if event.texts.get(Col::Sender).is_none() => {
+                event.from_header = first_text(reader)?;
+            }
+            HeaderKey::From | HeaderKey::Other => {
+                reader.skip()?;
+            }
         }
     }
     Ok(())
@@ -261,99 +253,37 @@ fn first_text<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>> {
     }
 }
 
-/// Where the fields of an event's own object stand.
-fn section_path(section: &'static str) -> Path {
-    match section {
-        "delivery" => &["delivery"],
-        "deliveryDelay" => &["deliveryDelay"],
-        "bounce" => &["bounce"],
-        "complaint" => &["complaint"],
-        "reject" => &["reject"],
-        "open" => &["open"],
-        "click" => &["click"],
-        "failure" => &["failure"],
-        "subscription" => &["subscription"],
-        _ => &["send"],
-    }
-}
-
-const DELIVERED: Path = &["delivery", "recipients[]"];
-const BOUNCED: Path = &["bounce", "bouncedRecipients[]"];
-const COMPLAINED: Path = &["complaint", "complainedRecipients[]"];
-const DELAYED: Path = &["deliveryDelay", "delayedRecipients[]"];
-
 fn read_section<'a>(
     reader: &mut Reader<'a>,
-    section: &'static str,
+    section: Section,
+    keys: &mut KeyOrder<SectionKey>,
     event: &mut Event<'a>,
 ) -> Result<()> {
-    let path = section_path(section);
+    let path = section.path();
     reader.enter_object()?;
-    let mut first = true;
-    while let Some(key) = reader.key(&mut first)? {
-        match (section, key.as_ref()) {
-            (_, "timestamp") => event.time = event.read_time(reader, path, key)?,
-            ("bounce", "bouncedRecipients") => recipients::read(reader, event, path, BOUNCED, key)?,
-            ("complaint", "complainedRecipients") => {
-                recipients::read(reader, event, path, COMPLAINED, key)?;
+    let mut keys = keys.keys();
+    while let Some((meaning, key)) = keys.next(reader, |key| SectionKey::of(section, key))? {
+        match meaning {
+            SectionKey::Timestamp => event.time = event.read_time(reader, path, key)?,
+            SectionKey::Recipients(elements) => {
+                recipients::read(reader, event, path, elements, key)?;
             }
-            ("deliveryDelay", "delayedRecipients") => {
-                recipients::read(reader, event, path, DELAYED, key)?;
-            }
-            ("delivery", "recipients") => {
-                recipients::read(reader, event, path, DELIVERED, key)?;
-            }
-            ("delivery", "processingTimeMillis") => {
+            SectionKey::ProcessingTime => {
                 event.processing_ms = event.read_integer(reader, path, key)?;
             }
-            ("delivery", "smtpResponse") => {
-                event.read_text(reader, Col::SmtpResponse, path, key)?;
-            }
-            ("bounce" | "delivery" | "deliveryDelay", "reportingMTA") => {
-                event.read_text(reader, Col::ReportingMta, path, key)?;
-            }
-            ("bounce" | "delivery" | "deliveryDelay", "remoteMtaIp") => {
-                event.read_text(reader, Col::RemoteIp, path, key)?;
-            }
-            ("bounce", "bounceType") => event.read_text(reader, Col::BounceType, path, key)?,
-            ("bounce", "bounceSubType") => {
-                event.read_text(reader, Col::BounceSubtype, path, key)?;
-            }
-            ("bounce" | "complaint", "feedbackId") => {
-                event.feedback_id = event.read_and_keep(reader, path, key)?;
-            }
-            ("complaint", "complaintFeedbackType") => {
-                event.read_text(reader, Col::ComplaintType, path, key)?;
-            }
-            ("complaint", "complaintSubType") => {
-                event.read_text(reader, Col::ComplaintSubtype, path, key)?;
-            }
-            ("complaint" | "open" | "click", "userAgent") => {
-                event.read_text(reader, Col::UserAgent, path, key)?;
-            }
-            ("open" | "click", "ipAddress") => {
-                event.read_text(reader, Col::IpAddress, path, key)?;
-            }
-            ("open" | "click", "isBotEvent") => {
-                event.bot_event = event.read_and_keep(reader, path, key)?;
-            }
-            ("click", "link" | "url") => {
-                event.full_link = event.read_field(reader, path, key)?;
-            }
-            ("click", "linkTags") => {
+            SectionKey::Text(col) => event.read_text(reader, col, path, key)?,
+            SectionKey::FeedbackId => event.feedback_id = event.read_and_keep(reader, path, key)?,
+            SectionKey::BotEvent => event.bot_event = event.read_and_keep(reader, path, key)?,
+            SectionKey::Link => event.full_link = event.read_field(reader, path, key)?,
+            SectionKey::LinkTags => {
                 let raw = reader.skip()?;
                 event.unsubscribe_link = raw.contains("nsubscribe");
                 event.keep(path, key, raw);
             }
-            ("deliveryDelay", "delayType") => event.read_text(reader, Col::DelayType, path, key)?,
-            ("reject", "reason") | ("failure", "errorMessage") => {
-                event.read_text(reader, Col::FailureReason, path, key)?;
-            }
-            ("failure", "templateName") => event.read_text(reader, Col::Template, path, key)?,
-            ("subscription", "contactList") => {
+            SectionKey::ContactList => {
                 event.contact_list = event.read_and_keep(reader, path, key)?;
             }
-            _ => {
+            SectionKey::Other => {
                 let raw = reader.skip()?;
                 event.keep(path, key, raw);
             }
@@ -367,7 +297,7 @@ static CONFIGURATION_SET: LazyLock<[String; 1]> =
     LazyLock::new(|| ["ses:configuration-set".to_owned()]);
 
 /// Fills in the columns that follow from what was read.
-fn finish<'a>(event: &mut Event<'a>, options: &DecodeOptions) {
+fn finish<'a>(event: &mut Event<'a>, options: &DecodeOptions, arn: &mut LastArn) {
     if matches!(event.kind, EventType::Send | EventType::Reject | EventType::RenderingFailure) {
         event.time = event.sent_time;
     }
@@ -378,7 +308,7 @@ fn finish<'a>(event: &mut Event<'a>, options: &DecodeOptions) {
         event.sender_path = COMMON_HEADERS;
         event.sender_key = "from";
     }
-    read_source_arn(event);
+    read_source_arn(event, arn);
     if event.texts.get(Col::Region).is_none()
         && let Some(region) = event.texts.get(Col::MessageId).and_then(region_of_message_id)
     {
@@ -411,40 +341,55 @@ fn finish<'a>(event: &mut Event<'a>, options: &DecodeOptions) {
     }
 }
 
-/// Region and account out of the ARN of the sending identity: `arn:aws:ses:REGION:ACCOUNT:identity/…`.
-fn read_source_arn<'a>(event: &mut Event<'a>) {
-    let Some(arn) = event.source_arn.take() else { return };
-    let (region, account) = match arn {
-        Cow::Borrowed(arn) => {
-            let (region, account) = parts_of_arn(arn);
-            (region.map(Cow::Borrowed), account.map(Cow::Borrowed))
-        }
-        Cow::Owned(arn) => {
-            let (region, account) = parts_of_arn(&arn);
-            let owned = |part: &str| Cow::Owned(part.to_owned());
-            (region.map(owned), account.map(owned))
-        }
-    };
-    if let Some(region) = region {
-        event.texts.set(Col::Region, region);
-    }
-    if event.texts.get(Col::AccountId).is_none_or(str::is_empty)
-        && let Some(account) = account
-    {
-        event.texts.set(Col::AccountId, account);
+/// The ARN of a sending identity that was seen last, taken apart: most senders are one.
+#[derive(Debug, Default)]
+struct LastArn {
+    text: String,
+    region: Option<Range<usize>>,
+    account: Option<Range<usize>>,
+}
+
+impl LastArn {
+    /// Takes `arn:aws:ses:REGION:ACCOUNT:identity/…` apart; what is empty is not there.
+    fn read(&mut self, arn: &str) {
+        arn.clone_into(&mut self.text);
+        let mut colons = memchr::memchr_iter(b':', arn.as_bytes()).skip(2);
+        let mut part = |start: usize| {
+            let end = colons.next();
+            let part = start..end.unwrap_or(arn.len());
+            (Some(part).filter(|part| !part.is_empty()), end)
+        };
+        (self.region, self.account) = match part(0).1 {
+            None => (None, None),
+            Some(before) => match part(before + 1) {
+                (region, None) => (region, None),
+                (region, Some(between)) => (region, part(between + 1).0),
+            },
+        };
     }
 }
 
-/// Region and account of an ARN; what is empty is not there.
-fn parts_of_arn(arn: &str) -> (Option<&str>, Option<&str>) {
-    let mut colons = memchr::memchr_iter(b':', arn.as_bytes()).skip(2);
-    let Some(before) = colons.next() else { return (None, None) };
-    let between = colons.next();
-    let part = |start: usize, end: Option<usize>| {
-        Some(&arn[start..end.unwrap_or(arn.len())]).filter(|part| !part.is_empty())
+/// Region and account out of the ARN of the sending identity.
+fn read_source_arn<'a>(event: &mut Event<'a>, last: &mut LastArn) {
+    let Some(arn) = event.source_arn.take() else { return };
+    if last.text != arn {
+        last.read(&arn);
+    }
+    let part = |range: &Option<Range<usize>>| -> Option<Cow<'a, str>> {
+        let range = range.clone()?;
+        Some(match &arn {
+            Cow::Borrowed(arn) => Cow::Borrowed(&arn[range]),
+            Cow::Owned(arn) => Cow::Owned(arn[range].to_owned()),
+        })
     };
-    let account = between.and_then(|between| part(between + 1, colons.next()));
-    (part(before + 1, between), account)
+    if let Some(region) = part(&last.region) {
+        event.texts.set(Col::Region, region);
+    }
+    if event.texts.get(Col::AccountId).is_none_or(str::is_empty)
+        && let Some(account) = part(&last.account)
+    {
+        event.texts.set(Col::AccountId, account);
+    }
 }
 
 /// SES writes the Region into the first four digits of its message ids.

@@ -14,6 +14,7 @@ use crate::event::{Event, Lists};
 use crate::json::JsonError;
 use crate::json::reader::{RawString, Reader, container_end};
 use crate::rows::{Provenance, RowWriter};
+use crate::ses;
 
 /// How many times its own length a source may be looked through for the ends and beginnings of bad
 /// documents. Beyond that every line is taken for itself.
@@ -36,6 +37,7 @@ pub(crate) struct Reading<'d> {
     pub options: &'d DecodeOptions,
     rows: &'d mut RowWriter,
     batches: &'d mut Batches,
+    pub ses: &'d mut ses::Memory,
     source: (usize, usize),
     place: Place<'d>,
     pub counts: Counts,
@@ -52,6 +54,7 @@ impl<'d> Reading<'d> {
         options: &'d DecodeOptions,
         rows: &'d mut RowWriter,
         batches: &'d mut Batches,
+        ses: &'d mut ses::Memory,
         lists: &'d mut Option<Lists>,
         source: &[u8],
         place: Place<'d>,
@@ -60,6 +63,7 @@ impl<'d> Reading<'d> {
             options,
             rows,
             batches,
+            ses,
             source: (source.as_ptr() as usize, source.len()),
             place,
             counts: Counts::default(),
@@ -267,7 +271,7 @@ impl<'d> Reading<'d> {
 
     /// Takes a stretch in that is not an object.
     fn read_other(&mut self, stretch: &str, site: &mut Site<'_>, depth: usize) {
-        if crate::ses::is_set_up_notice(stretch) {
+        if ses::is_set_up_notice(stretch) {
             self.ignore(site);
             return;
         }
@@ -428,16 +432,31 @@ enum Ending {
 }
 
 fn write_place(site: &Site<'_>, out: &mut String) {
-    use std::fmt::Write as _;
     out.clear();
-    // Writing into a String cannot fail.
-    let _ = match site.place {
-        Place::Offset(offset) => write!(out, "{offset}"),
-        Place::Sequence(sequence) => write!(out, "{sequence}"),
-    };
-    if site.ordinal > 0 {
-        let _ = write!(out, ":{}", site.ordinal);
+    match site.place {
+        Place::Offset(offset) => write_number(offset, out),
+        Place::Sequence(sequence) => out.push_str(sequence),
     }
+    if site.ordinal > 0 {
+        out.push(':');
+        write_number(site.ordinal, out);
+    }
+}
+
+/// Appends a number in digits; every row has one.
+fn write_number(mut number: u64, out: &mut String) {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        // A digit is below ten.
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
 }
 
 /// The elements of an array that is the whole text.

@@ -17,6 +17,8 @@ use crate::json::reader::{Field, Reader};
 const REMEMBERED_BYTES: usize = 4 << 20;
 /// Longer ones are read every time.
 const LONGEST_REMEMBERED: usize = 16 << 10;
+/// Sets that are looked at first, without knowing where the tags end: those that came last.
+const RECENT: usize = 4;
 /// Tags that fill columns of their own.
 pub(crate) const WANTED: usize = 4;
 
@@ -59,8 +61,12 @@ struct Memory {
     /// The sets as they are written.
     raw: Dictionary,
     sets: Vec<SavedSet>,
+    /// Numbers of the sets that came last, the latest first; [`NONE`] where there were fewer.
+    recent: [u32; RECENT],
     generation: u64,
 }
+
+const NONE: u32 = u32::MAX;
 
 /// No two beginnings of a memory have the same number, in whichever thread.
 static GENERATIONS: AtomicU64 = AtomicU64::new(1);
@@ -68,7 +74,8 @@ static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 impl Default for Memory {
     fn default() -> Self {
         let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
-        Self { raw: Dictionary::default(), sets: Vec::new(), generation }
+        let recent = [NONE; RECENT];
+        Self { raw: Dictionary::default(), sets: Vec::new(), recent, generation }
     }
 }
 
@@ -141,10 +148,16 @@ impl<'a> Tags<'a> {
         self.values.clear();
         self.raw = None;
         self.place = None;
+        if let Some((place, length)) = self.memory.recall(reader.rest()) {
+            self.place = Some(place as usize);
+            self.raw = Some(reader.take(length));
+            return Ok(());
+        }
         let mut ahead = reader.clone();
         let Ok(raw) = ahead.skip_container() else { return self.read_each(reader) };
         if raw.len() <= LONGEST_REMEMBERED {
             if let Some(place) = self.memory.raw.find(raw.as_bytes()) {
+                self.memory.came(place);
                 self.place = Some(place as usize);
                 self.raw = Some(raw);
                 *reader = ahead;
@@ -293,9 +306,33 @@ impl Memory {
         if self.raw.bytes().len() > REMEMBERED_BYTES {
             *self = Self::default();
         }
-        self.raw.code(raw.as_bytes());
+        let place = self.raw.code(raw.as_bytes());
+        self.came(place);
         self.sets.push(set);
         self.sets.len() - 1
+    }
+
+    fn came(&mut self, place: u32) {
+        self.recent.rotate_right(1);
+        self.recent[0] = place;
+    }
+
+    /// Which of the sets that came last `rest` begins with, and its length. Where an object ends can
+    /// be told from its own bytes, so nothing that begins with a whole one is another.
+    fn recall(&mut self, rest: &[u8]) -> Option<(u32, usize)> {
+        for i in 0..RECENT {
+            let place = self.recent[i];
+            if place == NONE {
+                return None;
+            }
+            let known = self.raw.get(place);
+            if rest.starts_with(known) {
+                let length = known.len();
+                self.recent[..=i].rotate_right(1);
+                return Some((place, length));
+            }
+        }
+        None
     }
 }
 

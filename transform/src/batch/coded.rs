@@ -2,6 +2,7 @@
 //!
 //! Owns the invariant that codes and dictionaries belong together: they are begun and ended at once.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
@@ -11,7 +12,7 @@ use arrow_schema::DataType;
 
 use super::columns::NumberColumn;
 use super::tags::TagSets;
-use crate::dictionary::Dictionary;
+use crate::dictionary::{Dictionary, equal};
 use crate::event::{COLS, Col};
 use crate::tags::Tags;
 
@@ -84,17 +85,28 @@ pub(super) struct Values {
 #[derive(Debug, Default)]
 struct TextCodes {
     dictionary: Dictionary,
+    /// The code that was given out last …
     last: i32,
+    /// … and where its text stands in the dictionary; nowhere if there is none.
+    last_text: Range<usize>,
 }
 
 impl TextCodes {
-    #[inline]
+    #[inline(always)]
     fn code(&mut self, text: &str) -> i32 {
         let text = text.as_bytes();
-        if !self.dictionary.is_empty() && self.dictionary.get(self.last.cast_unsigned()) == text {
+        let last = self.dictionary.bytes().get(self.last_text.clone()).unwrap_or_default();
+        if !text.is_empty() && equal(last, text) {
             return self.last;
         }
-        self.last = self.dictionary.code(text).cast_signed();
+        self.other_code(text)
+    }
+
+    fn other_code(&mut self, text: &[u8]) -> i32 {
+        let code = self.dictionary.code(text);
+        let end = self.dictionary.ends()[code as usize] as usize;
+        self.last_text = end - text.len()..end;
+        self.last = code.cast_signed();
         self.last
     }
 
@@ -105,7 +117,7 @@ impl TextCodes {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         let bytes = Buffer::from(self.dictionary.bytes());
         self.dictionary.clear();
-        self.last = 0;
+        self.last_text = 0..0;
         Arc::new(StringArray::new(offsets, bytes, None))
     }
 }
@@ -123,7 +135,7 @@ impl Default for Values {
 
 impl Values {
     /// The code of a text in its column.
-    #[inline]
+    #[inline(always)]
     pub(super) fn text(&mut self, col: Col, text: &str) -> i32 {
         self.texts[col as usize].code(text)
     }

@@ -15,7 +15,7 @@ struct Filled {
 impl Filled {
     const EMPTY: Self = Self { words: Vec::new() };
 
-    #[inline]
+    #[inline(always)]
     fn set(&mut self, row: usize) {
         let word = row / 64;
         if self.words.len() <= word {
@@ -130,13 +130,18 @@ impl<T: Copy + Default> NumberColumn<T> {
         self.filled.words.is_empty()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn set(&mut self, row: usize, value: T) {
         if self.values.len() != row {
-            self.values.resize(row, T::default());
+            self.catch_up(row);
         }
         self.values.push(value);
         self.filled.set(row);
+    }
+
+    #[inline(never)]
+    fn catch_up(&mut self, row: usize) {
+        self.values.resize(row, T::default());
     }
 
     pub(super) fn finish(&mut self, rows: usize) -> (Vec<T>, Option<NullBuffer>) {

@@ -48,8 +48,14 @@ impl Carry {
     /// not).
     #[inline]
     pub(crate) fn string_mask(&mut self, masks: &Masks) -> u64 {
+        self.string_mask_by::<Plain>(masks)
+    }
+
+    /// The same, by a machine.
+    #[inline(always)]
+    pub(crate) fn string_mask_by<M: Machine>(&mut self, masks: &Masks) -> u64 {
         let escaped = self.escaped(masks.backslash);
-        let string = prefix_xor(masks.quote & !escaped) ^ self.string;
+        let string = M::prefix_xor(masks.quote & !escaped) ^ self.string;
         self.string = if string >> 63 == 1 { !0 } else { 0 };
         string
     }
@@ -80,6 +86,80 @@ fn prefix_xor(mut bits: u64) -> u64 {
     bits ^= bits << 16;
     bits ^= bits << 32;
     bits
+}
+
+/// What blocks are looked at with.
+pub(crate) trait Machine {
+    /// Classifies a block.
+    fn masks(block: &[u8; BLOCK]) -> Masks;
+
+    /// Bit `i` of the result is the parity of bits `0..=i`.
+    fn prefix_xor(bits: u64) -> u64;
+}
+
+/// What every machine has that this is compiled for.
+pub(crate) enum Plain {}
+
+impl Machine for Plain {
+    #[inline(always)]
+    fn masks(block: &[u8; BLOCK]) -> Masks {
+        masks(block)
+    }
+
+    #[inline(always)]
+    fn prefix_xor(bits: u64) -> u64 {
+        prefix_xor(bits)
+    }
+}
+
+/// Whether this machine is a [`Wide`] one.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(crate) fn machine_is_wide() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("pclmulqdq")
+}
+
+/// AVX-512 (a whole block at once) and carry-less multiplication (all parities at once). To be used
+/// only in functions that are compiled for both, on a machine that has them: see [`machine_is_wide`].
+#[cfg(target_arch = "x86_64")]
+pub(crate) enum Wide {}
+
+#[cfg(target_arch = "x86_64")]
+impl Machine for Wide {
+    #[inline(always)]
+    fn masks(block: &[u8; BLOCK]) -> Masks {
+        use std::arch::x86_64::{
+            __m512i, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512,
+            _mm512_or_si512, _mm512_set1_epi8,
+        };
+        // SAFETY: the machine has AVX-512 (see `Wide`), and the unaligned load is the 64 bytes of `block`.
+        unsafe {
+            let bytes = _mm512_loadu_si512(block.as_ptr().cast::<__m512i>());
+            let folded = _mm512_or_si512(bytes, _mm512_set1_epi8(0x20));
+            let all = |byte: u8| _mm512_set1_epi8(byte.cast_signed());
+            Masks {
+                quote: _mm512_cmpeq_epi8_mask(bytes, all(b'"')),
+                backslash: _mm512_cmpeq_epi8_mask(bytes, all(b'\\')),
+                open: _mm512_cmpeq_epi8_mask(folded, all(b'{')),
+                close: _mm512_cmpeq_epi8_mask(folded, all(b'}')),
+                control: _mm512_cmplt_epu8_mask(bytes, all(0x20)),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn prefix_xor(bits: u64) -> u64 {
+        use std::arch::x86_64::{
+            _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8,
+        };
+        // SAFETY: the machine has carry-less multiplication (see `Wide`).
+        unsafe {
+            let bits = _mm_cvtsi64_si128(bits.cast_signed());
+            _mm_cvtsi128_si64(_mm_clmulepi64_si128::<0>(bits, _mm_set1_epi8(-1))).cast_unsigned()
+        }
+    }
 }
 
 /// Classifies a block.
@@ -155,6 +235,31 @@ mod tests {
                 (fast.quote, fast.backslash, fast.open, fast.close, fast.control),
                 (plain.quote, plain.backslash, plain.open, plain.close, plain.control)
             );
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_wide_machine_sees_what_any_other_sees() {
+        #[target_feature(enable = "avx512f,avx512bw,pclmulqdq")]
+        fn wide(block: &[u8; BLOCK]) -> ([u64; 5], u64) {
+            let Masks { quote, backslash, open, close, control } = Wide::masks(block);
+            ([quote, backslash, open, close, control], Wide::prefix_xor(quote | open << 1))
+        }
+        if !machine_is_wide() {
+            return;
+        }
+        for start in 0..=192u8 {
+            for stride in [1, 3, 7, 33] {
+                let block: [u8; BLOCK] = std::array::from_fn(|i| {
+                    start.wrapping_add(u8::try_from(i).expect("below 64").wrapping_mul(stride))
+                });
+                let Masks { quote, backslash, open, close, control } = portable_masks(&block);
+                let plain = [quote, backslash, open, close, control];
+                // SAFETY: the machine was asked.
+                let found = unsafe { wide(&block) };
+                assert_eq!(found, (plain, prefix_xor(quote | open << 1)));
+            }
         }
     }
 

@@ -8,6 +8,7 @@
 
 pub(crate) mod block;
 pub(crate) mod canonical;
+pub(crate) mod keys;
 pub(crate) mod reader;
 pub(crate) mod text;
 

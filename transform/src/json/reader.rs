@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::block::{self, BLOCK, Carry};
+use super::block::{self, BLOCK, Carry, Machine, Plain};
 use super::{JsonError, Result, text};
 
 /// A string as it stands between its quotes.
@@ -69,6 +69,20 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn since(&self, start: usize) -> &'a str {
         &self.text[start..self.pos]
+    }
+
+    /// What has not been read.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.pos..]
+    }
+
+    /// Takes the next `length` bytes, which end where a character does.
+    #[inline]
+    pub(crate) fn take(&mut self, length: usize) -> &'a str {
+        let start = self.pos;
+        self.pos += length;
+        self.since(start)
     }
 
     /// The next byte that is not white space, without consuming it.
@@ -147,6 +161,38 @@ impl<'a> Reader<'a> {
         Some(unsafe { self.text.get_unchecked(start..start + length) })
     }
 
+    /// The bytes where the next key of an object should stand, if there are enough of them and the
+    /// comma before it is where it should be.
+    #[inline(always)]
+    pub(crate) fn lane_of_key(&self, first: bool) -> Option<&'a [u8; 32]> {
+        let comma = usize::from(!first);
+        if !first && self.bytes.get(self.pos) != Some(&b',') {
+            return None;
+        }
+        self.bytes.get(self.pos + comma..)?.first_chunk()
+    }
+
+    /// Takes a key that was found in [`lane_of_key`](Self::lane_of_key), quotes and colon included
+    /// `length` bytes.
+    #[inline(always)]
+    pub(crate) fn take_guessed_key(&mut self, first: bool, length: usize) -> &'a str {
+        let start = self.pos + usize::from(!first);
+        self.pos = start + length;
+        // SAFETY: the lane begins at `start`, inside the text, and was found to hold a text between two
+        // quotes and a colon there: a character begins and ends where an ASCII byte stands.
+        unsafe { self.text.get_unchecked(start + 1..start + length - 2) }
+    }
+
+    /// The text of a short string without escapes that stands right here. Else the reader stays where
+    /// it is: [`field`](Self::field) reads whatever stands there.
+    #[inline(always)]
+    pub(crate) fn plain_text(&mut self) -> Option<&'a str> {
+        if self.bytes.get(self.pos) != Some(&b'"') {
+            return None;
+        }
+        self.short_string()
+    }
+
     /// Whether the array that was entered has another element; at its end it is left. `first` is
     /// true for the first call and set to false by it.
     #[inline]
@@ -221,12 +267,27 @@ impl<'a> Reader<'a> {
         match self.peek()? {
             b'"' => {
                 let start = self.pos;
-                self.string()?;
+                if self.short_string().is_none() {
+                    self.string()?;
+                }
                 Ok(self.since(start))
             }
-            b'{' | b'[' => self.skip_container(),
+            b'[' => match self.list_of_one_text() {
+                Some(list) => Ok(list),
+                None => self.skip_container(),
+            },
+            b'{' => self.skip_container(),
             _ => self.skip_scalar(),
         }
+    }
+
+    /// A list of one short text without escapes. Else the reader stays where it is.
+    #[inline]
+    fn list_of_one_text(&mut self) -> Option<&'a str> {
+        let start = self.pos;
+        let inside = self.bytes.get(start + 1..)?.strip_prefix(b"\"")?;
+        let length = text::short_length(inside)?;
+        (inside.get(length + 1) == Some(&b']')).then(|| self.take(length + 4))
     }
 
     /// Skips an object or array by its brackets.
@@ -240,12 +301,8 @@ impl<'a> Reader<'a> {
     fn skip_scalar(&mut self) -> Result<&'a str> {
         let start = self.pos;
         let rest = &self.bytes[start..];
-        let length = rest
-            .iter()
-            .position(|byte| {
-                matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t' | b':' | b'"')
-            })
-            .unwrap_or(rest.len());
+        let ends = |byte: &u8| ENDS_SCALAR[usize::from(*byte)];
+        let length = rest.iter().position(ends).unwrap_or(rest.len());
         let scalar = &rest[..length];
         if !matches!(scalar, b"null" | b"true" | b"false") && !is_number(scalar) {
             return Err(JsonError::Malformed);
@@ -255,21 +312,49 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Bytes that may stand behind a number or a word.
+static ENDS_SCALAR: [bool; 256] = {
+    let mut ends = [false; 256];
+    let bytes = b",}] \n\r\t:\"";
+    let mut at = 0;
+    while at < bytes.len() {
+        ends[bytes[at] as usize] = true;
+        at += 1;
+    }
+    ends
+};
+
 /// Where the object or array that begins at `start` ends, by its brackets alone.
 pub(crate) fn container_end(bytes: &[u8], start: usize) -> Result<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if block::machine_is_wide() {
+        // SAFETY: the machine has what the function is compiled for.
+        return unsafe { container_end_wide(bytes, start) };
+    }
+    follow::<Plain>(bytes, start)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,pclmulqdq")]
+fn container_end_wide(bytes: &[u8], start: usize) -> Result<usize> {
+    follow::<block::Wide>(bytes, start)
+}
+
+#[inline(always)]
+fn follow<M: Machine>(bytes: &[u8], start: usize) -> Result<usize> {
     let mut carry = Carry::default();
     let mut depth: usize = 0;
     let mut offset = start;
     let (blocks, rest) = bytes[start..].as_chunks::<BLOCK>();
     for block in blocks {
-        if let Some(end) = step(block, &mut carry, &mut depth)? {
+        if let Some(end) = step::<M>(block, &mut carry, &mut depth)? {
             return Ok(offset + end);
         }
         offset += BLOCK;
     }
     let mut last = [b' '; BLOCK];
     last[..rest.len()].copy_from_slice(rest);
-    match step(&last, &mut carry, &mut depth)? {
+    match step::<M>(&last, &mut carry, &mut depth)? {
         Some(end) => Ok(offset + end),
         None => Err(JsonError::Truncated),
     }
@@ -277,9 +362,13 @@ pub(crate) fn container_end(bytes: &[u8], start: usize) -> Result<usize> {
 
 /// Follows one block; gives back the offset behind the bracket that ends the container.
 #[inline(always)]
-fn step(block: &[u8; BLOCK], carry: &mut Carry, depth: &mut usize) -> Result<Option<usize>> {
-    let masks = block::masks(block);
-    let string = carry.string_mask(&masks);
+fn step<M: Machine>(
+    block: &[u8; BLOCK],
+    carry: &mut Carry,
+    depth: &mut usize,
+) -> Result<Option<usize>> {
+    let masks = M::masks(block);
+    let string = carry.string_mask_by::<M>(&masks);
     let open = masks.open & !string;
     let mut close = masks.close & !string;
     let closing = close.count_ones() as usize;

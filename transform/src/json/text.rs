@@ -22,11 +22,17 @@ pub(crate) fn special(bytes: &[u8], from: usize) -> usize {
 
 /// The length of the string that the bytes are the rest of, if its end is near and nothing special
 /// stands before it.
-#[inline]
+#[inline(always)]
 pub(crate) fn short_length(bytes: &[u8]) -> Option<usize> {
-    let found = special_mask(bytes.first_chunk::<LANE>()?);
-    let length = found.trailing_zeros() as usize;
-    (length < LANE && bytes[length] == b'"').then_some(length)
+    let (lanes, _) = bytes.as_chunks::<LANE>();
+    for (i, lane) in lanes.iter().take(SHORT_LANES).enumerate() {
+        let found = special_mask(lane);
+        if found != 0 {
+            let length = i * LANE + found.trailing_zeros() as usize;
+            return (bytes[length] == b'"').then_some(length);
+        }
+    }
+    None
 }
 
 #[inline]
@@ -36,6 +42,8 @@ fn is_special(byte: u8) -> bool {
 
 /// Bytes looked at in one step.
 const LANE: usize = 32;
+/// Steps within which a short string ends: identifiers and names of servers are as long.
+const SHORT_LANES: usize = 3;
 
 #[cfg(all(target_arch = "x86_64", target_feature = "avx2"))]
 #[inline]

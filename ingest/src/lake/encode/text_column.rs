@@ -17,7 +17,7 @@ use super::properties::TextProperties;
 use super::values::{Codes, Mode, Values};
 
 /// Rows of a page.
-const PAGE_ROWS: usize = 20_000;
+const PAGE_ROWS: usize = 8192;
 /// Rows that are added between two looks at how full the page is.
 const ROWS_AT_ONCE: usize = 1024;
 /// Values that tell whether a dictionary pays.
