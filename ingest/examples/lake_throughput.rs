@@ -194,7 +194,10 @@ fn partition(day: i32, numbers: &[u64]) -> DecodedPartition {
             times.iter().copied().min().unwrap_or_default(),
             times.iter().copied().max().unwrap_or_default(),
         ),
-        batch: RecordBatch::try_new(schema, columns).expect("the columns are those of the schema"),
+        batch: Arc::new(
+            RecordBatch::try_new(schema, columns).expect("the columns are those of the schema"),
+        ),
+        first_row: 0,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Column builders for decoded rows, one set per `event_date`.
+//! Column builders for decoded rows: one set for each of the first `event_date`s of a call, and one
+//! for all others, whose rows are put in order in the end.
 //!
 //! A row only touches the columns it fills: the others catch up when they are next written to, so
 //! the work per row does not grow with the number of columns or of days.
@@ -14,8 +15,10 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     Array as _, ArrayRef, Int32Array, Int64Array, RecordBatch, TimestampMicrosecondArray,
+    UInt32Array,
 };
 use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_select::take::take_record_batch;
 use hearback_schemas::EVENTS;
 
 use crate::decode::{DecodedPartition, Origin};
@@ -68,11 +71,14 @@ pub fn value_at(column: &ArrayRef, row: usize) -> Option<(&ArrayRef, usize)> {
 /// what is larger is closed and another one begun. Arrow's offsets are 32 bits wide.
 const MAX_BATCH_BYTES: usize = 256 << 20;
 
+/// Dates of one call that have batches of their own; the rows of all others share one.
+const OWN_BATCHES: usize = 4;
+
 /// The rows of one call, by date.
 #[derive(Debug, Default)]
 pub(crate) struct Batches {
+    /// Those of the dates that came first, one each; then the one that all others share.
     open: Vec<Builder>,
-    by_date: HashMap<i32, usize>,
     last: usize,
     full: Vec<Builder>,
     /// Values of the columns of codes, of all builders.
@@ -141,30 +147,37 @@ impl Batches {
         if builder.origins.last().is_none_or(|(_, last)| *last != origin) {
             builder.origins.push((row, origin));
         }
+        if builder.event_date.is_none() {
+            builder.dates.push(event_date);
+        }
         builder.event_ids.push(event_id);
         builder.event_times.push(event_time);
         Row { builder, values: &mut self.values, row }
     }
 
     fn builder(&mut self, event_date: i32) -> usize {
-        if self.open.get(self.last).is_none_or(|builder| builder.event_date != event_date) {
-            self.last = match self.by_date.get(&event_date) {
-                Some(index) => *index,
-                None => {
-                    let index = self.open.len();
-                    // Room for a batch like the last one, as long as there are few dates.
-                    let expected = (index < 4).then_some(&self.expected);
-                    self.open.push(Builder::new(event_date, expected));
-                    self.by_date.insert(event_date, index);
-                    index
-                }
-            };
+        let is_of_date = |builder: &Builder| builder.event_date == Some(event_date);
+        if !self.open.get(self.last).is_some_and(is_of_date) {
+            let own = self.open.iter().position(is_of_date);
+            self.last = own.unwrap_or_else(|| self.other_builder(event_date));
         }
-        if self.open[self.last].bytes > MAX_BATCH_BYTES {
-            let fresh = Builder::new(event_date, None);
-            self.full.push(std::mem::replace(&mut self.open[self.last], fresh));
+        let builder = &mut self.open[self.last];
+        if builder.bytes > MAX_BATCH_BYTES {
+            let fresh = Builder::new(builder.event_date, None);
+            self.full.push(std::mem::replace(builder, fresh));
         }
         self.last
+    }
+
+    /// A builder for a date that has none of its own yet.
+    fn other_builder(&mut self, event_date: i32) -> usize {
+        let count = self.open.len();
+        if count < OWN_BATCHES {
+            self.open.push(Builder::new(Some(event_date), Some(&self.expected)));
+        } else if count == OWN_BATCHES {
+            self.open.push(Builder::new(None, None));
+        }
+        count.min(OWN_BATCHES)
     }
 
     /// Ends all batches.
@@ -175,7 +188,6 @@ impl Batches {
     }
 
     fn finish_open(&mut self) {
-        self.by_date.clear();
         self.last = 0;
         let mut expected = Expected::default();
         let mut most_rows = 0;
@@ -197,7 +209,7 @@ impl Batches {
         }
         let values = self.values.finish(most_rows, &TAGS_TYPE);
         for builder in self.full.drain(..).chain(self.open.drain(..)) {
-            self.done.push(builder.finish(&self.origins, &values));
+            builder.finish(&self.origins, &values, &mut self.done);
         }
     }
 }
@@ -281,10 +293,13 @@ fn write_hex(id: u128, out: &mut [u8; 32]) {
     }
 }
 
-/// The columns of one date.
+/// The columns of one date, or of all dates that have no others.
 #[derive(Debug)]
 struct Builder {
-    event_date: i32,
+    /// `None` if it is for several.
+    event_date: Option<i32>,
+    /// The date of each row, if they are several.
+    dates: Vec<i32>,
     /// From which row on rows come from which of the origins.
     origins: Vec<(usize, usize)>,
     event_ids: Vec<u128>,
@@ -301,9 +316,10 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(event_date: i32, expected: Option<&Expected>) -> Self {
+    fn new(event_date: Option<i32>, expected: Option<&Expected>) -> Self {
         let mut builder = Self {
             event_date,
+            dates: Vec::new(),
             origins: Vec::new(),
             event_ids: Vec::new(),
             event_times: Vec::new(),
@@ -333,14 +349,49 @@ impl Builder {
         builder
     }
 
-    fn finish(mut self, origins: &[RowOrigin], values: &ValueArrays) -> DecodedPartition {
-        let rows = self.event_ids.len();
-        let mut earliest = i64::MAX;
-        let mut latest = i64::MIN;
-        for time in &self.event_times {
-            earliest = earliest.min(*time);
-            latest = latest.max(*time);
+    /// Adds the rows to `done`, one partition for each date.
+    fn finish(
+        mut self,
+        origins: &[RowOrigin],
+        values: &ValueArrays,
+        done: &mut Vec<DecodedPartition>,
+    ) {
+        let event_ids = std::mem::take(&mut self.event_ids);
+        if let Some(event_date) = self.event_date {
+            let event_times = bounds(self.event_times.iter().copied());
+            let batch = Arc::new(self.into_batch(event_ids.len(), origins, values));
+            done.push(DecodedPartition { event_date, event_ids, event_times, batch, first_row: 0 });
+            return;
         }
+        let dates = std::mem::take(&mut self.dates);
+        let times = self.event_times.clone();
+        let batch = self.into_batch(event_ids.len(), origins, values);
+        // Stable: rows of one date keep their order. There are as many as fit into one batch.
+        let mut order: Vec<u32> = (0..dates.len() as u32).collect();
+        order.sort_by_key(|row| dates[*row as usize]);
+        let indices = UInt32Array::from(order);
+        // Every row is taken once, so no column outgrows its type.
+        let batch = take_record_batch(&batch, &indices).expect("rows of the batch");
+        let batch = Arc::new(batch);
+        let mut first_row = 0;
+        for rows in indices.values().chunk_by(|a, b| dates[*a as usize] == dates[*b as usize]) {
+            done.push(DecodedPartition {
+                event_date: dates[rows[0] as usize],
+                event_ids: rows.iter().map(|row| event_ids[*row as usize]).collect(),
+                event_times: bounds(rows.iter().map(|row| times[*row as usize])),
+                batch: Arc::clone(&batch),
+                first_row,
+            });
+            first_row += rows.len();
+        }
+    }
+
+    fn into_batch(
+        mut self,
+        rows: usize,
+        origins: &[RowOrigin],
+        values: &ValueArrays,
+    ) -> RecordBatch {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(COLS + 8);
         for field in DECODED_SCHEMA.fields() {
             let column: ArrayRef = match field.name().as_str() {
@@ -382,15 +433,13 @@ impl Builder {
             columns.push(column);
         }
         // The columns were just built to the schema, each with as many rows.
-        let batch = RecordBatch::try_new(decoded_schema(), columns)
-            .expect("columns are built from the schema");
-        DecodedPartition {
-            event_date: self.event_date,
-            event_ids: self.event_ids,
-            event_times: (earliest, latest),
-            batch,
-        }
+        RecordBatch::try_new(decoded_schema(), columns).expect("columns are built from the schema")
     }
+}
+
+/// The earliest and the latest of some times.
+fn bounds(times: impl Iterator<Item = i64>) -> (i64, i64) {
+    times.fold((i64::MAX, i64::MIN), |(first, last), time| (first.min(time), last.max(time)))
 }
 
 const TEXT_COLUMNS: [(&str, Col); COLS] = [

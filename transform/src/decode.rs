@@ -1,5 +1,7 @@
 //! From bytes to rows: what goes into the decoder and what comes out of it.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 
 use crate::batch::Batches;
@@ -68,18 +70,29 @@ pub struct Decoded {
     pub counts: Counts,
 }
 
-/// Rows of one `event_date`.
+/// Rows of one `event_date`. Dates with few rows share a batch, in which those of each stand together:
+/// a batch of fifty columns has its price, however few its rows are.
 #[derive(Clone, Debug)]
 pub struct DecodedPartition {
     /// UTC day of the events, in days since 1970-01-01; `UNDATED_EVENT_DATE` for impossible times.
     pub event_date: i32,
-    /// Identity of each row, in the order of the batch; the column `event_id` is its 32 hex digits.
+    /// Identity of each row, in their order; the column `event_id` is its 32 hex digits.
     pub event_ids: Vec<u128>,
     /// Earliest and latest `event_time`, in microseconds since 1970-01-01T00:00:00Z.
     pub event_times: (i64, i64),
-    /// The rows, in the columns of [`decoded_schema`](crate::decoded_schema). Columns whose values
-    /// repeat are codes of dictionaries, which they share with the other dates.
-    pub batch: RecordBatch,
+    /// The batch that the rows are in, with the columns of [`decoded_schema`](crate::decoded_schema).
+    /// Columns whose values repeat are codes of dictionaries, which all batches share.
+    pub batch: Arc<RecordBatch>,
+    /// Which row of the batch is the first.
+    pub first_row: usize,
+}
+
+impl DecodedPartition {
+    /// The rows alone.
+    #[must_use]
+    pub fn rows(&self) -> RecordBatch {
+        self.batch.slice(self.first_row, self.event_ids.len())
+    }
 }
 
 /// A document that could not be understood.

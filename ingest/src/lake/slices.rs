@@ -3,17 +3,24 @@
 //! Rows that were decoded together may be of many days, a few of each. A batch of fifty columns takes up
 //! ten kilobytes however few its rows are, so such days share one.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
+use arrow_select::interleave::interleave_record_batch;
 
 use super::error::LakeError;
 
 /// Batches of fewer rows than this share one.
 const FEW_ROWS: usize = 256;
+
+/// A list of slices has few pieces if it has no more than this.
+const FEW_PIECES: usize = 4;
+/// Pieces with fewer rows than this, on average, are small.
+const FEW_ROWS_A_PIECE: usize = 64;
 
 /// Some rows of a batch.
 #[derive(Clone, Debug)]
@@ -50,8 +57,16 @@ impl Slice {
         Ok(slices)
     }
 
+    /// Some of the rows; `None` if there are not as many.
+    pub(crate) fn part(&self, first: usize, rows: usize) -> Option<Self> {
+        let batch = Arc::clone(&self.batch);
+        let bytes = self.share(rows);
+        let fits = first.checked_add(rows)? <= self.rows;
+        fits.then_some(Self { batch, start: self.start + first, rows, bytes })
+    }
+
     fn split_off_front(&mut self, rows: usize) -> Self {
-        let bytes = self.part(rows);
+        let bytes = self.share(rows);
         let front = Self { batch: Arc::clone(&self.batch), start: self.start, rows, bytes };
         self.start += rows;
         self.rows -= rows;
@@ -59,7 +74,7 @@ impl Slice {
         front
     }
 
-    fn part(&self, rows: usize) -> usize {
+    fn share(&self, rows: usize) -> usize {
         self.bytes * rows / self.rows.max(1)
     }
 
@@ -92,6 +107,31 @@ impl Slice {
         }
         Ok(kept)
     }
+}
+
+/// Puts the rows of each list into one batch that all lists share, if they come in many small pieces:
+/// what is done for each column of each piece takes longer than a few rows are worth.
+pub(crate) fn gather(lists: Vec<Vec<Slice>>) -> Result<Vec<Vec<Slice>>, LakeError> {
+    let pieces: usize = lists.iter().map(Vec::len).sum();
+    let rows: usize = lists.iter().flatten().map(Slice::rows).sum();
+    if pieces <= lists.len() * FEW_PIECES || rows >= pieces * FEW_ROWS_A_PIECE {
+        return Ok(lists);
+    }
+    let mut places: HashMap<*const RecordBatch, usize> = HashMap::new();
+    let mut batches: Vec<Arc<RecordBatch>> = Vec::new();
+    let mut wanted = Vec::with_capacity(rows);
+    for slice in lists.iter().flatten() {
+        let place = *places.entry(Arc::as_ptr(&slice.batch)).or_insert_with(|| {
+            batches.push(Arc::clone(&slice.batch));
+            batches.len() - 1
+        });
+        wanted.extend((slice.start..slice.start + slice.rows).map(|row| (place, row)));
+    }
+    let batches: Vec<&RecordBatch> = batches.iter().map(Arc::as_ref).collect();
+    let gathered = interleave_record_batch(&batches, &wanted).map_err(LakeError::invalid)?;
+    let mut rest = Slice::whole(gathered);
+    let counts = lists.iter().map(|list| list.iter().map(Slice::rows).sum());
+    Ok(counts.map(|rows| vec![rest.split_off_front(rows)]).collect())
 }
 
 /// Memory of a batch, in bytes. Dictionaries are shared by the days that were decoded together; each

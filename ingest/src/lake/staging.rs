@@ -338,7 +338,7 @@ impl Staging {
             chosen.push(key);
         }
         self.begin_encoding(&chosen);
-        if self.pending_bytes + self.open_bytes() > staged_bytes + open_bytes {
+        if self.pending_bytes + self.open_bytes() > waiting_bytes + open_bytes {
             let is_small = |(_, partition): &(_, &StagedPartition)| partition.is_small();
             let small = self.partitions.iter().filter(is_small).map(|(key, _)| *key).collect();
             self.write_files(small).await?;
@@ -412,8 +412,8 @@ impl Staging {
 }
 
 /// Memory of rows that may wait to be encoded: half of what is staged, for the other half is being
-/// encoded meanwhile.
-fn waiting_bytes(settings: &WriteSettings) -> usize {
+/// encoded meanwhile, or is held twice while it is brought together.
+pub(super) fn waiting_bytes(settings: &WriteSettings) -> usize {
     settings.staged_bytes / 2
 }
 

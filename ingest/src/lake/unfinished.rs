@@ -10,12 +10,13 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use super::encode::FileEncoder;
 use super::error::LakeError;
 use super::known_ids::PartitionKey;
-use super::slices::Slice;
-use super::staging::{StagedFile, Staging};
+use super::slices::{Slice, gather};
+use super::staging::{StagedFile, Staging, waiting_bytes};
 
 /// Data files that are uploaded at once.
 const UPLOADS: usize = 8;
@@ -31,10 +32,13 @@ pub(super) struct UnfinishedFile {
 }
 
 impl UnfinishedFile {
+    fn pending_bytes(&self) -> usize {
+        self.pending.iter().map(Slice::bytes).sum()
+    }
+
     /// How much is left to do for an encoder.
     fn weight(&self) -> usize {
-        let pending: usize = self.pending.iter().map(Slice::bytes).sum();
-        pending + self.encoder.as_ref().map_or(0, FileEncoder::memory)
+        self.pending_bytes() + self.encoder.as_ref().map_or(0, FileEncoder::memory)
     }
 }
 
@@ -50,7 +54,7 @@ impl Staging {
     /// begun before has to be ended first.
     pub(super) fn begin_encoding(&mut self, keys: &[PartitionKey]) {
         let files: Vec<_> = keys.iter().filter_map(|key| self.take_unfinished(*key)).collect();
-        let bytes = files.iter().flat_map(|file| &file.pending).map(Slice::bytes).sum();
+        let bytes = files.iter().map(UnfinishedFile::pending_bytes).sum();
         let Shares { at_once, threads } = self.shares(files.len());
         let mut encodings = Vec::with_capacity(files.len());
         for file in files {
@@ -83,6 +87,30 @@ impl Staging {
         }
         // The largest first, so that none of them is left to run alone in the end.
         files.sort_by_cached_key(|(file, _)| Reverse(file.weight()));
+        let most = waiting_bytes(&self.settings).max(1);
+        let mut files = files.into_iter().peekable();
+        while files.peek().is_some() {
+            let mut together = Vec::new();
+            let mut bytes = 0;
+            while let Some(next) = files.next_if(|_| bytes < most) {
+                bytes += next.0.pending_bytes();
+                together.push(next);
+            }
+            self.write_together(together).await?;
+        }
+        Ok(())
+    }
+
+    /// Encodes and uploads some files. What waits for them is held twice for a moment.
+    async fn write_together(
+        &mut self,
+        mut files: Vec<(UnfinishedFile, Uuid)>,
+    ) -> Result<(), LakeError> {
+        let lists = files.iter_mut().map(|(file, _)| std::mem::take(&mut file.pending)).collect();
+        let gathered = blocking(move || gather(lists)).await?;
+        for ((file, _), pending) in files.iter_mut().zip(gathered) {
+            file.pending = pending;
+        }
         let Shares { at_once, threads } = self.shares(files.len());
         let mut encodings = Vec::with_capacity(files.len());
         for (file, name) in files {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use arrow_schema::{Schema, SchemaRef};
 use hearback_schemas::{EVENTS, REJECTS};
-use hearback_transform::{Decoded, DecodedPartition, decoded_schema};
+use hearback_transform::{Decoded, decoded_schema};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -174,11 +174,22 @@ impl LakeWriter {
         decoded: Decoded,
         origin: Provenance<'_>,
     ) -> Result<(), LakeError> {
-        let mut batches = Vec::with_capacity(decoded.partitions.len());
+        let mut batches = Vec::new();
+        let mut places = Vec::with_capacity(decoded.partitions.len());
+        let mut last: Option<&Arc<RecordBatch>> = None;
         for partition in &decoded.partitions {
-            batches.push(self.columns.with_ingest_time(partition, origin.now_us)?);
+            if !last.is_some_and(|last| Arc::ptr_eq(last, &partition.batch)) {
+                batches.push(self.columns.with_ingest_time(&partition.batch, origin.now_us)?);
+                last = Some(&partition.batch);
+            }
+            places.push(batches.len() - 1);
         }
-        for (partition, slice) in decoded.partitions.iter().zip(Slice::all(batches)?) {
+        let batches = Slice::all(batches)?;
+        for (partition, place) in decoded.partitions.iter().zip(places) {
+            let slice = batches[place].part(partition.first_row, partition.event_ids.len());
+            let slice = slice.ok_or_else(|| {
+                LakeError::invalid("decoded rows and their identities differ in number")
+            })?;
             let rows = Rows {
                 partition: Some(partition.event_date),
                 ids: &partition.event_ids,
@@ -342,17 +353,9 @@ impl ColumnOrder {
         Self { decoded, schema: Arc::new(Schema::new(fields)), decoded_schema }
     }
 
-    fn with_ingest_time(
-        &self,
-        partition: &DecodedPartition,
-        now_us: i64,
-    ) -> Result<RecordBatch, LakeError> {
-        let batch = &partition.batch;
+    fn with_ingest_time(&self, batch: &RecordBatch, now_us: i64) -> Result<RecordBatch, LakeError> {
         if batch.schema_ref() != &self.decoded_schema {
             return Err(LakeError::invalid("decoded rows do not have the decoded schema"));
-        }
-        if batch.num_rows() != partition.event_ids.len() {
-            return Err(LakeError::invalid("decoded rows and their identities differ in number"));
         }
         let ingest_time: ArrayRef = Arc::new(
             TimestampMicrosecondArray::from_value(now_us, batch.num_rows()).with_timezone("UTC"),

@@ -24,7 +24,7 @@ pub(super) fn lines(partitions: &[DecodedPartition]) -> Result<Vec<u8>, ArrowErr
 
 /// Rows with the column that a lake's data files have in their path.
 fn with_date(partition: &DecodedPartition) -> Result<RecordBatch, ArrowError> {
-    let batch = &partition.batch;
+    let batch = partition.rows();
     let mut fields = batch.schema().fields().to_vec();
     fields.push(Arc::new(Field::new("event_date", DataType::Date32, false)));
     let mut columns: Vec<ArrayRef> = batch.columns().to_vec();

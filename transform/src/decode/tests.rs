@@ -1,4 +1,5 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
@@ -41,8 +42,9 @@ type Columns = BTreeMap<String, Value>;
 fn rows(decoded: &Decoded) -> Vec<Columns> {
     let mut rows = Vec::new();
     for partition in &decoded.partitions {
-        for row in 0..partition.batch.num_rows() {
-            let mut columns = columns_of(&partition.batch, row);
+        let batch = partition.rows();
+        for row in 0..batch.num_rows() {
+            let mut columns = columns_of(&batch, row);
             columns.insert("event_date".into(), partition.event_date.into());
             assert_eq!(columns["event_id"], format!("{:032x}", partition.event_ids[row]));
             rows.push(columns);
@@ -142,6 +144,42 @@ fn sns(message: &str) -> Value {
         "Subject": "Amazon SES Email Event Notification", "Message": message,
         "Timestamp": "2026-03-05T15:56:02.000Z", "SignatureVersion": "1"
     })
+}
+
+#[test]
+fn rows_of_many_dates_are_those_that_each_document_gives_alone() {
+    let mut documents = Vec::new();
+    for number in 0..300 {
+        let mut document = bounce();
+        // Dates in no order: some have many rows, most have few.
+        let day = (number * number * 7) % 27 + 1;
+        let time = format!("2026-03-{day:02}T15:56:{:02}.123Z", number % 60);
+        document["bounce"]["timestamp"] = time.into();
+        document["bounce"]["feedbackId"] = format!("feedback {number}").into();
+        document["mail"]["commonHeaders"]["subject"] = format!("subject {}", number % 7).into();
+        document["mail"]["tags"]["campaign"] = json!([format!("campaign {}", number % 5)]);
+        documents.push(document.to_string());
+    }
+    let together = decode(&documents.join("\n"));
+    let mut alone: Vec<Columns> =
+        documents.iter().flat_map(|document| facts(&decode(document))).collect();
+    alone.sort_by_key(|row| row["event_id"].to_string());
+    assert_eq!(facts(&together), alone);
+    let mut dates: Vec<i32> = together.partitions.iter().map(|rows| rows.event_date).collect();
+    let batches: HashSet<*const RecordBatch> =
+        together.partitions.iter().map(|rows| Arc::as_ptr(&rows.batch)).collect();
+    assert!(batches.len() < dates.len());
+    dates.sort_unstable();
+    let count = dates.len();
+    dates.dedup();
+    assert_eq!(dates.len(), count, "each date stands once");
+    for partition in &together.partitions {
+        let times = partition.rows();
+        let times = times.column_by_name("event_time").expect("a column of `events`");
+        let times = times.as_primitive::<TimestampMicrosecondType>().values();
+        let bounds = (times.iter().min().copied(), times.iter().max().copied());
+        assert_eq!(bounds, (Some(partition.event_times.0), Some(partition.event_times.1)));
+    }
 }
 
 #[test]

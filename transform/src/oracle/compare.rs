@@ -89,8 +89,9 @@ fn check_promises(bytes: &[u8], decoded: &Decoded) -> Result<(), String> {
 pub fn rows(decoded: &Decoded) -> Vec<Row> {
     let mut rows = Vec::new();
     for partition in &decoded.partitions {
-        for row in 0..partition.batch.num_rows() {
-            let mut columns = columns_of(&partition.batch, row);
+        let batch = partition.rows();
+        for row in 0..batch.num_rows() {
+            let mut columns = columns_of(&batch, row);
             columns.insert("event_date".into(), partition.event_date.into());
             rows.push(columns);
         }

@@ -98,7 +98,8 @@ fn partition(day: i32, events: &[Event]) -> DecodedPartition {
             times.iter().copied().min().expect("a row"),
             times.iter().copied().max().expect("a row"),
         ),
-        batch: RecordBatch::try_new(schema, columns).expect("the decoded schema"),
+        batch: Arc::new(RecordBatch::try_new(schema, columns).expect("the decoded schema")),
+        first_row: 0,
     }
 }
 

@@ -35,8 +35,9 @@ impl Reading {
             *reading.reasons.entry(reject.reason).or_default() += 1;
         }
         for partition in decoded.partitions {
+            let batch = partition.rows();
             let column = |name: &str| {
-                let column = partition.batch.column_by_name(name).unwrap();
+                let column = batch.column_by_name(name).unwrap();
                 let texts = arrow_cast::cast(column, &DataType::Utf8).unwrap();
                 let texts = texts.as_string::<i32>();
                 (0..texts.len())
