@@ -274,6 +274,10 @@ impl TextColumn {
                 self.write_levels(&mut body, |levels| hybrid::write_run(1, count, 1, levels));
                 self.values.end_page(Codes::Same(code, count), &mut body)?
             }
+            PageRows::Each(codes) if codes.iter().all(|code| *code != NONE) => {
+                self.write_levels(&mut body, |levels| hybrid::write_run(1, count, 1, levels));
+                self.values.end_page(Codes::Each(&codes), &mut body)?
+            }
             PageRows::Each(mut codes) => {
                 let levels: Vec<u8> = codes.iter().map(|code| u8::from(*code != NONE)).collect();
                 self.write_levels(&mut body, |out| hybrid::write(&levels, 1, out));
