@@ -15,6 +15,7 @@ use arrow_array::{
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field};
 use hearback_ingest::lake::{Lake, LakeWriter, ObjectId, PositionDelta, Provenance, WriteSettings};
+use hearback_schemas::Frequency;
 use hearback_transform::{Decoded, DecodedPartition, decoded_schema};
 use uuid::Uuid;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
@@ -189,6 +190,7 @@ fn partition(day: i32, numbers: &[u64]) -> DecodedPartition {
         .collect();
     DecodedPartition {
         event_date: day,
+        frequency: Frequency::Common,
         event_ids: ids,
         event_times: (
             times.iter().copied().min().unwrap_or_default(),

@@ -25,7 +25,7 @@ pub use segment_ledger::SEGMENT_LEDGER;
 pub use suppression_ledger::SUPPRESSION_LEDGER;
 pub use suppression_list::SUPPRESSION_LIST;
 pub use table::{Column, ColumnKind, Table};
-pub use vocabulary::{Actor, BounceClass, Channel, EventType, Source};
+pub use vocabulary::{Actor, BounceClass, Channel, EventType, Frequency, Source};
 
 /// Every table of the lake, in the order in which `hearback schema` shows them.
 pub const TABLES: [&Table; 6] =

@@ -29,7 +29,32 @@ pub enum EventType {
     Unknown,
 }
 
+/// How common events of a type are in a lake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Frequency {
+    /// Sends, deliveries, opens and clicks: nearly all rows.
+    #[default]
+    Common,
+    /// What goes wrong and the like: one row in a hundred, and most of what is decided rests on them.
+    Rare,
+}
+
 impl EventType {
+    /// How common events of this type are.
+    #[must_use]
+    pub const fn frequency(self) -> Frequency {
+        match self {
+            Self::Send | Self::Delivery | Self::Open | Self::Click => Frequency::Common,
+            Self::DeliveryDelay
+            | Self::Bounce
+            | Self::Complaint
+            | Self::Reject
+            | Self::RenderingFailure
+            | Self::Subscription
+            | Self::Unknown => Frequency::Rare,
+        }
+    }
+
     /// Every event type.
     pub const ALL: [Self; 11] = [
         Self::Send,

@@ -1,5 +1,5 @@
 //! Column builders for decoded rows: one set for each of the first `event_date`s of a call, and one
-//! for all others, whose rows are put in order in the end.
+//! for all others, whose rows are put in order in the end. Rows of rare types have one of their own.
 //!
 //! A row only touches the columns it fills: the others catch up when they are next written to, so
 //! the work per row does not grow with the number of columns or of days.
@@ -19,7 +19,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Schema, SchemaRef};
 use arrow_select::take::take_record_batch;
-use hearback_schemas::EVENTS;
+use hearback_schemas::{EVENTS, EventType, Frequency};
 
 use crate::decode::{DecodedPartition, Origin};
 use crate::event::{COLS, Col, Texts};
@@ -79,6 +79,8 @@ const OWN_BATCHES: usize = 4;
 pub(crate) struct Batches {
     /// Those of the dates that came first, one each; then the one that all others share.
     open: Vec<Builder>,
+    /// The one of rows of rare types, whatever their date.
+    rare: Option<Builder>,
     last: usize,
     full: Vec<Builder>,
     /// Values of the columns of codes, of all builders.
@@ -138,9 +140,24 @@ impl Batches {
     }
 
     /// Begins a row of the event that was begun.
-    pub(crate) fn row(&mut self, event_date: i32, event_time: i64, event_id: u128) -> Row<'_> {
-        let index = self.builder(event_date);
-        let builder = &mut self.open[index];
+    pub(crate) fn row(
+        &mut self,
+        kind: EventType,
+        event_date: i32,
+        event_time: i64,
+        event_id: u128,
+    ) -> Row<'_> {
+        let builder = match kind.frequency() {
+            Frequency::Common => {
+                let index = self.builder(event_date);
+                &mut self.open[index]
+            }
+            Frequency::Rare => {
+                let is_full = |builder: &mut Builder| builder.bytes > MAX_BATCH_BYTES;
+                self.full.extend(self.rare.take_if(is_full));
+                self.rare.get_or_insert_with(|| Builder::new(None, None).rare())
+            }
+        };
         let row = builder.event_ids.len();
         // `begin` comes before every row.
         let origin = self.origins.len() - 1;
@@ -191,7 +208,7 @@ impl Batches {
         self.last = 0;
         let mut expected = Expected::default();
         let mut most_rows = 0;
-        for builder in self.full.iter().chain(&self.open) {
+        for builder in self.full.iter().chain(&self.open).chain(&self.rare) {
             most_rows = most_rows.max(builder.event_ids.len());
             if builder.event_ids.len() > expected.rows {
                 expected.rows = builder.event_ids.len();
@@ -208,7 +225,7 @@ impl Batches {
             return;
         }
         let values = self.values.finish(most_rows, &TAGS_TYPE);
-        for builder in self.full.drain(..).chain(self.open.drain(..)) {
+        for builder in self.full.drain(..).chain(self.open.drain(..)).chain(self.rare.take()) {
             builder.finish(&self.origins, &values, &mut self.done);
         }
     }
@@ -298,6 +315,7 @@ fn write_hex(id: u128, out: &mut [u8; 32]) {
 struct Builder {
     /// `None` if it is for several.
     event_date: Option<i32>,
+    frequency: Frequency,
     /// The date of each row, if they are several.
     dates: Vec<i32>,
     /// From which row on rows come from which of the origins.
@@ -319,6 +337,7 @@ impl Builder {
     fn new(event_date: Option<i32>, expected: Option<&Expected>) -> Self {
         let mut builder = Self {
             event_date,
+            frequency: Frequency::Common,
             dates: Vec::new(),
             origins: Vec::new(),
             event_ids: Vec::new(),
@@ -349,6 +368,11 @@ impl Builder {
         builder
     }
 
+    /// The same for rows of rare types.
+    fn rare(self) -> Self {
+        Self { frequency: Frequency::Rare, ..self }
+    }
+
     /// Adds the rows to `done`, one partition for each date.
     fn finish(
         mut self,
@@ -357,10 +381,18 @@ impl Builder {
         done: &mut Vec<DecodedPartition>,
     ) {
         let event_ids = std::mem::take(&mut self.event_ids);
+        let frequency = self.frequency;
         if let Some(event_date) = self.event_date {
             let event_times = bounds(self.event_times.iter().copied());
             let batch = Arc::new(self.into_batch(event_ids.len(), origins, values));
-            done.push(DecodedPartition { event_date, event_ids, event_times, batch, first_row: 0 });
+            done.push(DecodedPartition {
+                event_date,
+                frequency,
+                event_ids,
+                event_times,
+                batch,
+                first_row: 0,
+            });
             return;
         }
         let dates = std::mem::take(&mut self.dates);
@@ -377,6 +409,7 @@ impl Builder {
         for rows in indices.values().chunk_by(|a, b| dates[*a as usize] == dates[*b as usize]) {
             done.push(DecodedPartition {
                 event_date: dates[rows[0] as usize],
+                frequency,
                 event_ids: rows.iter().map(|row| event_ids[*row as usize]).collect(),
                 event_times: bounds(rows.iter().map(|row| times[*row as usize])),
                 batch: Arc::clone(&batch),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use hearback_schemas::Frequency;
 
 use crate::batch::Batches;
 use crate::event::Lists;
@@ -61,8 +62,8 @@ pub enum Shape {
 /// What a stretch of bytes holds.
 #[derive(Clone, Debug, Default)]
 pub struct Decoded {
-    /// Rows, by `event_date`, in no particular order. A date stands more than once only if its rows
-    /// are too large for one batch.
+    /// Rows, by `event_date` and by how common their type is, in no particular order. These stand more
+    /// than once only if the rows are too large for one batch.
     pub partitions: Vec<DecodedPartition>,
     /// Documents that could not be understood.
     pub rejects: Vec<Reject>,
@@ -70,12 +71,14 @@ pub struct Decoded {
     pub counts: Counts,
 }
 
-/// Rows of one `event_date`. Dates with few rows share a batch, in which those of each stand together:
+/// Rows of one `event_date`, all of common types or all of rare ones. Dates with few rows share a batch, in which those of each stand together:
 /// a batch of fifty columns has its price, however few its rows are.
 #[derive(Clone, Debug)]
 pub struct DecodedPartition {
     /// UTC day of the events, in days since 1970-01-01; `UNDATED_EVENT_DATE` for impossible times.
     pub event_date: i32,
+    /// How common the types of the rows are.
+    pub frequency: Frequency,
     /// Identity of each row, in their order; the column `event_id` is its 32 hex digits.
     pub event_ids: Vec<u128>,
     /// Earliest and latest `event_time`, in microseconds since 1970-01-01T00:00:00Z.

@@ -115,7 +115,7 @@ impl RowWriter {
             extra_start = *extra_end;
             let identity = recipient.mailbox.as_ref().map(|mailbox| mailbox.identity.as_ref());
             let event_id = self.identity.of(identity.or(recipient.verbatim()));
-            let mut row = batches.row(event_date, time, event_id);
+            let mut row = batches.row(event.kind, event_date, time, event_id);
             write_event(&mut row, event, tags);
             write_recipient(&mut row, event, recipient);
             if !extra.is_empty() {

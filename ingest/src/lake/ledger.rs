@@ -6,7 +6,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, RecordBatch};
-use hearback_schemas::Table;
+use hearback_schemas::{Frequency, Table};
 use uuid::Uuid;
 
 use super::Lake;
@@ -93,7 +93,9 @@ impl LedgerWriter {
         let times = times(&batch);
         self.failed = true;
         let slice = Slice::whole(batch);
-        self.staging.stage(Rows { partition: None, ids: &ids, times, slice }).await?;
+        self.staging
+            .stage(Rows { partition: None, frequency: Frequency::Common, ids: &ids, times, slice })
+            .await?;
         self.failed = false;
         self.commit(now_us).await
     }

@@ -11,6 +11,7 @@ pub struct WriteSettings {
     pub dedupe_memory: usize,
     /// Rows that are not encoded yet, in bytes of Arrow memory. When half of it waits, the rows of large
     /// partitions are encoded, and the other half is for those that come meanwhile.
+    /// Rows of rare types wait until their file ends, as long as they are no more than an eighth of it.
     pub staged_bytes: usize,
     /// Files being encoded, in bytes; beyond it the largest are closed and uploaded early. What they leave
     /// is for rows of small partitions that wait on.

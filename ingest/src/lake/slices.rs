@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow_schema::{ArrowError, Schema};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::interleave::interleave_record_batch;
+use arrow_select::take::take;
 
 use super::error::LakeError;
 
@@ -57,6 +59,12 @@ impl Slice {
         Ok(slices)
     }
 
+    /// All rows of a batch of few rows that wait for long: without the dictionaries that they share with
+    /// others.
+    pub(crate) fn alone(batch: &RecordBatch) -> Result<Self, LakeError> {
+        Ok(Self::whole(without_dictionaries(batch).map_err(LakeError::invalid)?))
+    }
+
     /// Some of the rows; `None` if there are not as many.
     pub(crate) fn part(&self, first: usize, rows: usize) -> Option<Self> {
         let batch = Arc::clone(&self.batch);
@@ -78,17 +86,13 @@ impl Slice {
         self.bytes * rows / self.rows.max(1)
     }
 
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Memory of the rows, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The rows.
-    pub(crate) fn to_batch(&self) -> RecordBatch {
+    fn to_batch(&self) -> RecordBatch {
         self.batch.slice(self.start, self.rows)
     }
 
@@ -111,16 +115,16 @@ impl Slice {
 
 /// Puts the rows of each list into one batch that all lists share, if they come in many small pieces:
 /// what is done for each column of each piece takes longer than a few rows are worth.
-pub(crate) fn gather(lists: Vec<Vec<Slice>>) -> Result<Vec<Vec<Slice>>, LakeError> {
-    let pieces: usize = lists.iter().map(Vec::len).sum();
-    let rows: usize = lists.iter().flatten().map(Slice::rows).sum();
+pub(crate) fn gather(lists: Vec<Pending>) -> Result<Vec<Pending>, LakeError> {
+    let pieces: usize = lists.iter().map(|list| list.slices.len()).sum();
+    let rows: usize = lists.iter().map(Pending::rows).sum();
     if pieces <= lists.len() * FEW_PIECES || rows >= pieces * FEW_ROWS_A_PIECE {
         return Ok(lists);
     }
     let mut places: HashMap<*const RecordBatch, usize> = HashMap::new();
     let mut batches: Vec<Arc<RecordBatch>> = Vec::new();
     let mut wanted = Vec::with_capacity(rows);
-    for slice in lists.iter().flatten() {
+    for slice in lists.iter().flat_map(|list| &list.slices) {
         let place = *places.entry(Arc::as_ptr(&slice.batch)).or_insert_with(|| {
             batches.push(Arc::clone(&slice.batch));
             batches.len() - 1
@@ -130,8 +134,61 @@ pub(crate) fn gather(lists: Vec<Vec<Slice>>) -> Result<Vec<Vec<Slice>>, LakeErro
     let batches: Vec<&RecordBatch> = batches.iter().map(Arc::as_ref).collect();
     let gathered = interleave_record_batch(&batches, &wanted).map_err(LakeError::invalid)?;
     let mut rest = Slice::whole(gathered);
-    let counts = lists.iter().map(|list| list.iter().map(Slice::rows).sum());
-    Ok(counts.map(|rows| vec![rest.split_off_front(rows)]).collect())
+    let mut gathered = Vec::with_capacity(lists.len());
+    for list in &lists {
+        let mut pending = Pending::default();
+        if list.rows() > 0 {
+            pending.push(rest.split_off_front(list.rows()));
+        }
+        gathered.push(pending);
+    }
+    Ok(gathered)
+}
+
+/// Rows that wait, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    slices: Vec<Slice>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Pending {
+    pub(crate) fn push(&mut self, slice: Slice) {
+        self.rows += slice.rows;
+        self.bytes += slice.bytes;
+        self.slices.push(slice);
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Memory of the rows, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn into_batches(self) -> Vec<RecordBatch> {
+        self.slices.iter().map(Slice::to_batch).collect()
+    }
+}
+
+/// The same rows with the values themselves where there were codes of dictionaries.
+fn without_dictionaries(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let mut fields = Vec::with_capacity(batch.num_columns());
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let Some(coded) = column.as_any_dictionary_opt() else {
+            fields.push(Arc::clone(field));
+            columns.push(Arc::clone(column));
+            continue;
+        };
+        let values = take(coded.values(), coded.keys(), None)?;
+        fields.push(Arc::new(field.as_ref().clone().with_data_type(values.data_type().clone())));
+        columns.push(values);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 /// Memory of a batch, in bytes. Dictionaries are shared by the days that were decoded together; each

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use hearback_schemas::{Table, UNDATED_EVENT_DATE};
+use hearback_schemas::{Frequency, Table, UNDATED_EVENT_DATE};
 use object_store::path::Path;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
@@ -19,7 +19,7 @@ use super::known_ids::{IdSet, KnownIds, PartitionKey};
 use super::log::{Add, TableLog};
 use super::read_ids::{Visited, visit_ids};
 use super::settings::WriteSettings;
-use super::slices::Slice;
+use super::slices::{Pending, Slice};
 use super::snapshot::{DataFile, TableSnapshot};
 use super::unfinished::{Encoding, UnfinishedFile};
 
@@ -31,6 +31,8 @@ pub(super) const SMALL_FILE_ROWS: usize = 8192;
 /// A partition whose rows are at least this part of what may wait is worth a file that is begun before the
 /// commit.
 const LARGE_PART: usize = 64;
+/// Rows of rare types that wait for the ends of their files may take this part of what may wait.
+const FEW_RARE: usize = 8;
 
 /// A data file that was uploaded and is in no commit yet.
 #[derive(Clone, Debug)]
@@ -58,9 +60,9 @@ pub(crate) struct StagedPartition {
     /// Earliest and latest time of the rows, in microseconds.
     pub(crate) times: Option<(i64, i64)>,
     /// Rows that wait to be encoded.
-    pending: Vec<Slice>,
-    pending_rows: usize,
-    pending_bytes: usize,
+    common: Pending,
+    /// Rows of rare types: they wait until the file ends, so that they stand together in it.
+    rare: Pending,
     /// Rows that are encoded.
     pub(super) encoder: Option<FileEncoder>,
     /// Files that are complete.
@@ -69,9 +71,18 @@ pub(crate) struct StagedPartition {
     deferred: HashSet<Path>,
 }
 
+/// Which of the rows that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parts {
+    All,
+    /// Those of common types.
+    Common,
+}
+
 /// Rows to stage: of one partition, with their identities in the order of the batch.
 pub(crate) struct Rows<'a> {
     pub(crate) partition: PartitionKey,
+    pub(crate) frequency: Frequency,
     pub(crate) ids: &'a [u128],
     /// Earliest and latest time, in microseconds; everything if the table is not searched by time.
     pub(crate) times: (i64, i64),
@@ -138,7 +149,14 @@ impl StagedPartition {
 
     /// Whether its rows are few and none of them is encoded.
     fn is_small(&self) -> bool {
-        self.encoder.is_none() && self.pending_rows < SMALL_FILE_ROWS
+        self.encoder.is_none() && self.common.rows() + self.rare.rows() < SMALL_FILE_ROWS
+    }
+
+    fn bytes_of(&self, parts: Parts) -> usize {
+        match parts {
+            Parts::All => self.common.bytes() + self.rare.bytes(),
+            Parts::Common => self.common.bytes(),
+        }
     }
 }
 
@@ -216,11 +234,13 @@ impl Staging {
             None => vec![rows.slice],
         };
         let partition = self.partitions.entry(rows.partition).or_default();
+        let pending = match rows.frequency {
+            Frequency::Common => &mut partition.common,
+            Frequency::Rare => &mut partition.rare,
+        };
         for slice in slices {
-            partition.pending_rows += slice.rows();
-            partition.pending_bytes += slice.bytes();
             self.pending_bytes += slice.bytes();
-            partition.pending.push(slice);
+            pending.push(slice);
         }
         self.keep_bounds().await
     }
@@ -308,7 +328,8 @@ impl Staging {
     /// Encodes the largest partitions when too many rows wait, and ends the largest files when too
     /// much is open. Where there are many partitions, none of them large, a file begun for each would
     /// take more memory than its rows: they wait on in what memory files may take, and when that is used
-    /// up as well, each becomes a file of its own.
+    /// up as well, each becomes a file of its own. Rows of rare types wait for the end of their file as long
+    /// as they are few.
     async fn keep_bounds(&mut self) -> Result<(), LakeError> {
         let WriteSettings { staged_bytes, open_bytes, .. } = self.settings;
         if self.pending_bytes <= self.look_again_at {
@@ -319,13 +340,16 @@ impl Staging {
             self.close_largest().await?;
         }
         let waiting_bytes = waiting_bytes(&self.settings);
+        let rare: usize = self.partitions.values().map(|partition| partition.rare.bytes()).sum();
+        let parts = if rare <= staged_bytes / FEW_RARE { Parts::Common } else { Parts::All };
         let mut sizes: Vec<(usize, PartitionKey)> = self
             .partitions
             .iter()
-            .filter(|(_, partition)| {
-                partition.encoder.is_some() || partition.pending_bytes >= staged_bytes / LARGE_PART
+            .map(|(key, partition)| (partition.bytes_of(parts), *key, partition))
+            .filter(|(bytes, _, partition)| {
+                partition.encoder.is_some() || *bytes >= staged_bytes / LARGE_PART
             })
-            .map(|(key, partition)| (partition.pending_bytes, *key))
+            .map(|(bytes, key, _)| (bytes, key))
             .collect();
         sizes.sort_unstable_by(|a, b| b.cmp(a));
         let mut left = self.pending_bytes;
@@ -337,9 +361,12 @@ impl Staging {
             left -= bytes;
             chosen.push(key);
         }
-        self.begin_encoding(&chosen);
+        self.begin_encoding(&chosen, parts);
         if self.pending_bytes + self.open_bytes() > waiting_bytes + open_bytes {
-            let is_small = |(_, partition): &(_, &StagedPartition)| partition.is_small();
+            // What is away comes back, and then what waits is for the same file.
+            let is_small = |(key, partition): &(&PartitionKey, &StagedPartition)| {
+                partition.is_small() && !chosen.contains(*key)
+            };
             let small = self.partitions.iter().filter(is_small).map(|(key, _)| *key).collect();
             self.write_files(small).await?;
         }
@@ -380,18 +407,22 @@ impl Staging {
     }
 
     /// Takes what is staged of a partition and not in a complete file yet, if there is any.
-    pub(super) fn take_unfinished(&mut self, key: PartitionKey) -> Option<UnfinishedFile> {
+    pub(super) fn take_unfinished(
+        &mut self,
+        key: PartitionKey,
+        parts: Parts,
+    ) -> Option<UnfinishedFile> {
         let partition = self.partitions.get_mut(&key)?;
-        if partition.encoder.is_none() && partition.pending.is_empty() {
+        let common = std::mem::take(&mut partition.common);
+        let rare = match parts {
+            Parts::All => std::mem::take(&mut partition.rare),
+            Parts::Common => Pending::default(),
+        };
+        self.pending_bytes -= common.bytes() + rare.bytes();
+        if partition.encoder.is_none() && common.rows() + rare.rows() == 0 {
             return None;
         }
-        self.pending_bytes -= std::mem::take(&mut partition.pending_bytes);
-        Some(UnfinishedFile {
-            key,
-            encoder: partition.encoder.take(),
-            pending: std::mem::take(&mut partition.pending),
-            pending_rows: std::mem::take(&mut partition.pending_rows),
-        })
+        Some(UnfinishedFile { key, encoder: partition.encoder.take(), common, rare })
     }
 
     /// Takes over what was committed: its identities are known now, and nothing is staged.

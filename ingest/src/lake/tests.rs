@@ -9,4 +9,5 @@ mod many_days;
 mod other_engines;
 mod positions;
 mod races;
+mod rare_types;
 mod rows;

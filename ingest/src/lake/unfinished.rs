@@ -7,7 +7,6 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -15,8 +14,8 @@ use uuid::Uuid;
 use super::encode::FileEncoder;
 use super::error::LakeError;
 use super::known_ids::PartitionKey;
-use super::slices::{Slice, gather};
-use super::staging::{StagedFile, Staging, waiting_bytes};
+use super::slices::{Pending, gather};
+use super::staging::{Parts, StagedFile, Staging, waiting_bytes};
 
 /// Data files that are uploaded at once.
 const UPLOADS: usize = 8;
@@ -27,13 +26,18 @@ pub(super) struct UnfinishedFile {
     /// Those that are encoded.
     pub(super) encoder: Option<FileEncoder>,
     /// Those that are not.
-    pub(super) pending: Vec<Slice>,
-    pub(super) pending_rows: usize,
+    pub(super) common: Pending,
+    /// And those that stand apart, behind them.
+    pub(super) rare: Pending,
 }
 
 impl UnfinishedFile {
     fn pending_bytes(&self) -> usize {
-        self.pending.iter().map(Slice::bytes).sum()
+        self.common.bytes() + self.rare.bytes()
+    }
+
+    fn pending_rows(&self) -> usize {
+        self.common.rows() + self.rare.rows()
     }
 
     /// How much is left to do for an encoder.
@@ -52,15 +56,16 @@ pub(super) struct Encoding {
 impl Staging {
     /// Begins to encode the rows that wait in some partitions; more may be staged meanwhile. What was
     /// begun before has to be ended first.
-    pub(super) fn begin_encoding(&mut self, keys: &[PartitionKey]) {
-        let files: Vec<_> = keys.iter().filter_map(|key| self.take_unfinished(*key)).collect();
+    pub(super) fn begin_encoding(&mut self, keys: &[PartitionKey], parts: Parts) {
+        let take = |key: &PartitionKey| self.take_unfinished(*key, parts);
+        let files: Vec<UnfinishedFile> = keys.iter().filter_map(take).collect();
         let bytes = files.iter().map(UnfinishedFile::pending_bytes).sum();
         let Shares { at_once, threads } = self.shares(files.len());
         let mut encodings = Vec::with_capacity(files.len());
         for file in files {
             let key = file.key;
             // More rows are likely to come; a Bloom filter folds to what it needs in the end.
-            let expected = file.pending_rows.saturating_mul(4);
+            let expected = file.pending_rows().saturating_mul(4);
             let encode = self.encoding(file, expected, threads);
             encodings.push(blocking(move || Ok((key, encode()?))));
         }
@@ -81,7 +86,7 @@ impl Staging {
     pub(super) async fn write_files(&mut self, keys: Vec<PartitionKey>) -> Result<(), LakeError> {
         let mut files = Vec::new();
         for key in keys {
-            if let Some(file) = self.take_unfinished(key) {
+            if let Some(file) = self.take_unfinished(key, Parts::All) {
                 files.push((file, self.names.next()));
             }
         }
@@ -106,16 +111,17 @@ impl Staging {
         &mut self,
         mut files: Vec<(UnfinishedFile, Uuid)>,
     ) -> Result<(), LakeError> {
-        let lists = files.iter_mut().map(|(file, _)| std::mem::take(&mut file.pending)).collect();
-        let gathered = blocking(move || gather(lists)).await?;
-        for ((file, _), pending) in files.iter_mut().zip(gathered) {
-            file.pending = pending;
+        let common = files.iter_mut().map(|(file, _)| std::mem::take(&mut file.common)).collect();
+        let rare = files.iter_mut().map(|(file, _)| std::mem::take(&mut file.rare)).collect();
+        let (common, rare) = blocking(move || Ok((gather(common)?, gather(rare)?))).await?;
+        for ((file, _), (common, rare)) in files.iter_mut().zip(common.into_iter().zip(rare)) {
+            (file.common, file.rare) = (common, rare);
         }
         let Shares { at_once, threads } = self.shares(files.len());
         let mut encodings = Vec::with_capacity(files.len());
         for (file, name) in files {
             let key = file.key;
-            let expected = file.pending_rows;
+            let expected = file.pending_rows();
             let encode = self.encoding(file, expected, threads);
             encodings.push(blocking(move || Ok((key, encode()?.finish(threads)?, name))));
         }
@@ -152,9 +158,8 @@ impl Staging {
                 Some(encoder) => encoder,
                 None => FileEncoder::new(table, schema, &settings, expected)?,
             };
-            let batches: Vec<RecordBatch> = file.pending.iter().map(Slice::to_batch).collect();
-            drop(file.pending);
-            encoder.encode(&batches, threads)?;
+            encoder.encode(&file.common.into_batches(), threads)?;
+            encoder.encode_apart(&file.rare.into_batches(), threads)?;
             Ok(encoder)
         }
     }

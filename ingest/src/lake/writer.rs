@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use arrow_schema::{Schema, SchemaRef};
-use hearback_schemas::{EVENTS, REJECTS};
+use hearback_schemas::{EVENTS, Frequency, REJECTS};
 use hearback_transform::{Decoded, decoded_schema};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -174,24 +174,37 @@ impl LakeWriter {
         decoded: Decoded,
         origin: Provenance<'_>,
     ) -> Result<(), LakeError> {
-        let mut batches = Vec::new();
+        let mut common = Vec::new();
+        let mut rare = Vec::new();
         let mut places = Vec::with_capacity(decoded.partitions.len());
         let mut last: Option<&Arc<RecordBatch>> = None;
         for partition in &decoded.partitions {
             if !last.is_some_and(|last| Arc::ptr_eq(last, &partition.batch)) {
-                batches.push(self.columns.with_ingest_time(&partition.batch, origin.now_us)?);
+                let batch = self.columns.with_ingest_time(&partition.batch, origin.now_us)?;
+                match partition.frequency {
+                    Frequency::Common => common.push(batch),
+                    Frequency::Rare => rare.push(Slice::alone(&batch)?),
+                }
                 last = Some(&partition.batch);
             }
-            places.push(batches.len() - 1);
+            places.push(match partition.frequency {
+                Frequency::Common => common.len() - 1,
+                Frequency::Rare => rare.len() - 1,
+            });
         }
-        let batches = Slice::all(batches)?;
+        let common = Slice::all(common)?;
         for (partition, place) in decoded.partitions.iter().zip(places) {
-            let slice = batches[place].part(partition.first_row, partition.event_ids.len());
+            let slice = match partition.frequency {
+                Frequency::Common => &common[place],
+                Frequency::Rare => &rare[place],
+            };
+            let slice = slice.part(partition.first_row, partition.event_ids.len());
             let slice = slice.ok_or_else(|| {
                 LakeError::invalid("decoded rows and their identities differ in number")
             })?;
             let rows = Rows {
                 partition: Some(partition.event_date),
+                frequency: partition.frequency,
                 ids: &partition.event_ids,
                 times: partition.event_times,
                 slice,
@@ -211,6 +224,7 @@ impl LakeWriter {
         for rows in rows {
             let rows = Rows {
                 partition: None,
+                frequency: Frequency::Common,
                 ids: &rows.ids,
                 times: (i64::MIN, i64::MAX),
                 slice: Slice::whole(rows.batch),

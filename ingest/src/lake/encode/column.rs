@@ -31,6 +31,15 @@ pub(super) enum ColumnWriter {
     Other(FieldRef, Box<ArrowColumnWriter>),
 }
 
+/// Where the first of some rows stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begins {
+    /// Behind the rows before it.
+    Nothing,
+    /// On a page of its own, if those before it are worth one.
+    APage,
+}
+
 /// A column that is complete.
 pub(super) struct ClosedColumn {
     pub(super) index: usize,
@@ -68,8 +77,17 @@ impl ColumnEncoder {
     pub(super) fn encode(
         &mut self,
         batches: &[RecordBatch],
+        begins: Begins,
         compressor: &mut Compressor,
     ) -> Result<()> {
+        if begins == Begins::APage {
+            match &mut self.writer {
+                ColumnWriter::Text(column) => column.begin_page(compressor)?,
+                ColumnWriter::Tags(column) => column.begin_page(compressor)?,
+                // The library says itself where pages end; numbers are read quickly enough.
+                ColumnWriter::Other(..) => {}
+            }
+        }
         for batch in batches {
             let array = batch.column(self.index);
             match &mut self.writer {

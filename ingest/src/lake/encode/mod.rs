@@ -3,6 +3,7 @@
 //! Rows come in over time; each column of the row group that is open digests them at once, so that
 //! only encoded pages are held. Invariant: what is closed is a complete file in memory, and its rows
 //! and statistics are those of the batches that went in, in their order.
+//! Rows that are kept apart have pages of their own, so that whoever wants them alone reads no others.
 
 mod column;
 mod file_stats;
@@ -32,7 +33,7 @@ use parquet::file::writer::SerializedFileWriter;
 use super::error::LakeError;
 use super::settings::WriteSettings;
 use super::stats::FileStats;
-use column::{ClosedColumn, ColumnEncoder, ColumnWriter};
+use column::{Begins, ClosedColumn, ColumnEncoder, ColumnWriter};
 use pages::Compressor;
 use properties::TextProperties;
 use tags_column::TagsColumn;
@@ -62,6 +63,8 @@ pub(crate) struct FileEncoder {
     column_bytes: usize,
     group_rows: usize,
     rows: u64,
+    /// Whether the last rows are apart from those before them.
+    apart: bool,
     max_group_rows: usize,
     /// Different values that a column is expected to hold at most.
     distinct: usize,
@@ -99,6 +102,7 @@ impl FileEncoder {
             column_bytes: 0,
             group_rows: 0,
             rows: 0,
+            apart: false,
             max_group_rows: settings.row_group_rows.max(1),
             distinct: expected_rows.clamp(64, settings.row_group_rows.max(64)),
         })
@@ -115,6 +119,32 @@ impl FileEncoder {
         batches: &[RecordBatch],
         threads: usize,
     ) -> Result<(), LakeError> {
+        self.encode_rows(batches, false, threads)
+    }
+
+    /// Adds rows that are kept apart from those that [`encode`](Self::encode) adds.
+    pub(crate) fn encode_apart(
+        &mut self,
+        batches: &[RecordBatch],
+        threads: usize,
+    ) -> Result<(), LakeError> {
+        self.encode_rows(batches, true, threads)
+    }
+
+    fn encode_rows(
+        &mut self,
+        batches: &[RecordBatch],
+        apart: bool,
+        threads: usize,
+    ) -> Result<(), LakeError> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let mut begins = match self.apart == apart {
+            true => Begins::Nothing,
+            false => Begins::APage,
+        };
+        self.apart = apart;
         let mut group: Vec<RecordBatch> = Vec::new();
         let mut group_rows = self.group_rows;
         for batch in batches {
@@ -126,7 +156,9 @@ impl FileEncoder {
                 group_rows += taken;
                 rest = rest.slice(taken, rest.num_rows() - taken);
                 if group_rows == self.max_group_rows {
-                    self.encode_into_group(&std::mem::take(&mut group), threads, true)?;
+                    let full = Work { batches: &std::mem::take(&mut group), begins, close: true };
+                    self.encode_into_group(full, threads)?;
+                    begins = Begins::Nothing;
                     group_rows = 0;
                 }
             }
@@ -134,13 +166,14 @@ impl FileEncoder {
         if group.is_empty() {
             return Ok(());
         }
-        self.encode_into_group(&group, threads, false)
+        self.encode_into_group(Work { batches: &group, begins, close: false }, threads)
     }
 
     /// Ends the file, on up to `threads` threads.
     pub(crate) fn finish(mut self, threads: usize) -> Result<EncodedFile, LakeError> {
         if self.group_rows > 0 {
-            self.encode_into_group(&[], threads, true)?;
+            let end = Work { batches: &[], begins: Begins::Nothing, close: true };
+            self.encode_into_group(end, threads)?;
         }
         let metadata = self.file.finish().map_err(LakeError::invalid)?;
         let stats = file_stats::file_stats(self.table, &self.schema, &metadata);
@@ -149,12 +182,8 @@ impl FileEncoder {
         Ok(EncodedFile { bytes: bytes.into(), rows: self.rows, stats })
     }
 
-    fn encode_into_group(
-        &mut self,
-        batches: &[RecordBatch],
-        threads: usize,
-        close: bool,
-    ) -> Result<(), LakeError> {
+    fn encode_into_group(&mut self, work: Work<'_>, threads: usize) -> Result<(), LakeError> {
+        let Work { batches, close, .. } = work;
         let mut columns = std::mem::take(self.open_row_group());
         if columns.is_empty() {
             columns = self.open_columns().map_err(LakeError::invalid)?;
@@ -166,8 +195,8 @@ impl FileEncoder {
         // Heaviest last, because they are taken from the end: the light ones fill the gaps.
         columns.sort_by_cached_key(|column| column.weight(batches));
         let threads = if self.group_rows < PARALLEL_ROWS { 1 } else { threads.max(1) };
-        let outcomes = encode_columns(columns, batches, threads, close, self.level)
-            .map_err(LakeError::invalid)?;
+        let outcomes =
+            encode_columns(columns, work, threads, self.level).map_err(LakeError::invalid)?;
         let mut open = Vec::new();
         let mut closed = Vec::new();
         for outcome in outcomes {
@@ -244,12 +273,21 @@ fn unexpected(column: &str) -> ParquetError {
     ParquetError::General(format!("no way to write a column like {column}"))
 }
 
+/// What is to be done with every column of a row group.
+#[derive(Clone, Copy)]
+struct Work<'b> {
+    batches: &'b [RecordBatch],
+    /// Where the first of these rows stands.
+    begins: Begins,
+    /// Whether the row group ends behind them.
+    close: bool,
+}
+
 /// Each thread takes the next column until there is none left.
 fn encode_columns(
     columns: Vec<ColumnEncoder>,
-    batches: &[RecordBatch],
+    rows: Work<'_>,
     threads: usize,
-    close: bool,
     level: ZstdLevel,
 ) -> Result<Vec<ColumnOutcome>, ParquetError> {
     let waiting = Mutex::new(columns);
@@ -260,8 +298,8 @@ fn encode_columns(
             // The lock is held while popping only, so it guards nothing half-changed.
             let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(mut column) = next else { return Ok(outcomes) };
-            column.encode(batches, &mut compressor)?;
-            outcomes.push(match close {
+            column.encode(rows.batches, rows.begins, &mut compressor)?;
+            outcomes.push(match rows.close {
                 true => ColumnOutcome::Closed(column.close(&mut compressor)?),
                 false => ColumnOutcome::Open(column),
             });

@@ -18,6 +18,9 @@ use parquet::schema::types::ColumnDescPtr;
 /// one, which takes longer than reading so little.
 const SMALL_COLUMN: usize = 16 << 10;
 
+/// So many rows are worth a page of their own where others begin that are apart from them.
+pub(super) const ROWS_WORTH_A_PAGE: usize = 2048;
+
 /// Compresses pages. One of them serves all columns that a thread encodes.
 pub(super) struct Compressor {
     level: ZstdLevel,

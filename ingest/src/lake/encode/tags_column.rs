@@ -12,7 +12,7 @@ use parquet::errors::Result;
 use parquet::schema::types::ColumnDescPtr;
 
 use super::hybrid;
-use super::pages::{ClosedChunk, Compressor, PageContent, Pages};
+use super::pages::{ClosedChunk, Compressor, PageContent, Pages, ROWS_WORTH_A_PAGE};
 use super::properties::TextProperties;
 use super::text_column::{prefixed, unfit};
 use super::values::{Codes, Mode, Values};
@@ -161,6 +161,14 @@ impl TagsColumn {
             }
         }
         Ok(())
+    }
+
+    /// Ends the page in hand if it is worth being one.
+    pub(super) fn begin_page(&mut self, compressor: &mut Compressor) -> Result<()> {
+        if self.page_rows < ROWS_WORTH_A_PAGE {
+            return Ok(());
+        }
+        self.end_page(compressor)
     }
 
     fn end_page(&mut self, compressor: &mut Compressor) -> Result<()> {

@@ -14,7 +14,7 @@ use arrow_select::take::take;
 use hearback_schemas::{ColumnKind, EVENTS};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, Encoding};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 
 use super::{EncodedFile, FileEncoder};
@@ -109,7 +109,9 @@ fn file_of(batches: &[RecordBatch], settings: &WriteSettings) -> EncodedFile {
 }
 
 fn read(file: &EncodedFile) -> (RecordBatch, Arc<ParquetMetaData>) {
-    let options = ArrowReaderOptions::new().with_schema(schema());
+    let options = ArrowReaderOptions::new()
+        .with_schema(schema())
+        .with_page_index_policy(PageIndexPolicy::Optional);
     let builder =
         ParquetRecordBatchReaderBuilder::try_new_with_options(file.bytes.clone(), options)
             .expect("a Parquet file");
@@ -256,4 +258,29 @@ fn what_is_no_text_is_refused_by_a_column_of_texts() {
     fields[1] = Field::new("recipient", DataType::Binary, true);
     let bad = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("a batch");
     assert!(encoder.encode(&[bad], 1).is_err());
+}
+
+#[test]
+fn rows_that_are_apart_have_pages_of_their_own() {
+    let settings = WriteSettings { row_group_rows: 10_000, ..WriteSettings::default() };
+    let mut encoder = FileEncoder::new(&EVENTS, schema(), &settings, 100).expect("a file");
+    let parts = [rows(0, 7_000, 50), rows(7_000, 6_000, 50), rows(13_000, 2_500, 50)];
+    encoder.encode(&[coded(&parts[0])], 2).expect("encoded");
+    encoder.encode_apart(&parts[1..2], 2).expect("encoded");
+    encoder.encode(&parts[2..], 2).expect("encoded");
+    // Too few for a page.
+    encoder.encode_apart(&[rows(15_500, 10, 50)], 2).expect("encoded");
+    encoder.encode(&[rows(15_510, 10, 50)], 2).expect("encoded");
+    let file = encoder.finish(2).expect("finished");
+    let (found, metadata) = read(&file);
+    assert_eq!(found, rows(0, 15_520, 50));
+    let offsets = metadata.offset_index().expect("offsets of pages");
+    let starts = |group: usize, leaf: usize| -> Vec<i64> {
+        offsets[group][leaf].page_locations().iter().map(|page| page.first_row_index).collect()
+    };
+    for leaf in 0..5 {
+        let begins: &[i64] = if leaf < 3 { &[0, 7_000] } else { &[0, 4_096, 7_000] };
+        assert_eq!(starts(0, leaf), begins, "leaf {leaf}");
+        assert_eq!(starts(1, leaf), [0, 3_000, 5_500], "leaf {leaf}");
+    }
 }

@@ -12,7 +12,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::hybrid;
-use super::pages::{ClosedChunk, Compressor, PageContent, Pages};
+use super::pages::{ClosedChunk, Compressor, PageContent, Pages, ROWS_WORTH_A_PAGE};
 use super::properties::TextProperties;
 use super::values::{Codes, Mode, Values};
 
@@ -255,6 +255,14 @@ impl TextColumn {
     #[inline]
     fn end_page_if_full(&mut self, compressor: &mut Compressor) -> Result<()> {
         if self.rows.len() < PAGE_ROWS && !self.values.page_is_full() {
+            return Ok(());
+        }
+        self.end_page(compressor)
+    }
+
+    /// Ends the page in hand if it is worth being one.
+    pub(super) fn begin_page(&mut self, compressor: &mut Compressor) -> Result<()> {
+        if self.rows.len() < ROWS_WORTH_A_PAGE {
             return Ok(());
         }
         self.end_page(compressor)

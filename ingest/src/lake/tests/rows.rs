@@ -7,7 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
 use arrow_cast::cast;
 use futures::TryStreamExt;
-use hearback_schemas::{EVENTS, REJECTS, Table, UNDATED_EVENT_DATE};
+use hearback_schemas::{EVENTS, Frequency, REJECTS, Table, UNDATED_EVENT_DATE};
 use hearback_transform::{Decoded, DecodedPartition, Reject, decoded_schema};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -93,6 +93,7 @@ fn partition(day: i32, events: &[Event]) -> DecodedPartition {
         .collect();
     DecodedPartition {
         event_date: day,
+        frequency: Frequency::Common,
         event_ids: events.iter().map(|event| event.id()).collect(),
         event_times: (
             times.iter().copied().min().expect("a row"),
@@ -170,8 +171,13 @@ pub(crate) async fn counts(lake: &Lake, table: &'static Table) -> BTreeMap<Strin
 }
 
 pub(crate) async fn read(lake: &Lake, table: &'static Table) -> Vec<RecordBatch> {
+    files(lake, table).await.into_iter().flatten().collect()
+}
+
+/// The rows of each file.
+pub(crate) async fn files(lake: &Lake, table: &'static Table) -> Vec<Vec<RecordBatch>> {
     let snapshot = lake.snapshot(table).await.expect("a snapshot");
-    let mut batches = Vec::new();
+    let mut files = Vec::new();
     for file in &snapshot.files {
         let found = lake.place().store.get_opts(&file.path, Default::default()).await;
         let bytes = found.expect("the file is there").bytes().await.expect("it can be read");
@@ -179,15 +185,13 @@ pub(crate) async fn read(lake: &Lake, table: &'static Table) -> Vec<RecordBatch>
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
             .and_then(ParquetRecordBatchReaderBuilder::build)
             .expect("it is Parquet");
-        let mut rows = 0;
-        for batch in reader {
-            let batch = batch.expect("it can be decoded");
-            rows += batch.num_rows() as u64;
-            batches.push(batch);
-        }
-        assert_eq!(file.rows, Some(rows));
+        let batches: Vec<RecordBatch> =
+            reader.map(|batch| batch.expect("it can be decoded")).collect();
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(file.rows, Some(rows as u64));
+        files.push(batches);
     }
-    batches
+    files
 }
 
 /// Asserts that `events` holds just these events, each once.
