@@ -5,6 +5,8 @@
 const GROUP: usize = 8;
 /// Equal values in a row that are written as a run rather than packed.
 const SHORTEST_RUN: usize = 16;
+/// The same of values of one bit, in bytes: fewer take no more room packed.
+const SHORTEST_BYTES: usize = 4;
 
 /// Bits that hold every number below `count`.
 #[allow(clippy::cast_possible_truncation)] // at most 32
@@ -19,8 +21,10 @@ pub(super) fn write<T: Copy + Eq + Into<u32>>(values: &[T], width: u8, out: &mut
     let mut at = 0;
     while at < values.len() {
         let rest = &values[at..];
-        let run = rest.iter().take_while(|value| **value == rest[0]).count();
-        if run < SHORTEST_RUN && run < rest.len() {
+        // Most groups are of different values, and a whole one is compared at once.
+        let differ = rest.first_chunk().is_some_and(|group| *group != [group[0]; GROUP]);
+        let run = if differ { 0 } else { run_length(rest) };
+        if run < SHORTEST_RUN && (differ || run < rest.len()) {
             at += GROUP.min(rest.len());
             continue;
         }
@@ -31,6 +35,60 @@ pub(super) fn write<T: Copy + Eq + Into<u32>>(values: &[T], width: u8, out: &mut
         packed_from = at;
     }
     pack(&values[packed_from..], width, out);
+}
+
+/// How many of the first values are equal.
+fn run_length<T: Copy + Eq>(values: &[T]) -> usize {
+    let (groups, _) = values.as_chunks::<GROUP>();
+    let whole = groups.iter().take_while(|group| **group == [values[0]; GROUP]).count() * GROUP;
+    whole + values[whole..].iter().take_while(|value| **value == values[0]).count()
+}
+
+/// Appends `count` values of one bit, which stand in `bits` from the lowest bit of the first byte on.
+pub(super) fn write_bits(bits: &[u8], count: usize, out: &mut Vec<u8>) {
+    let bits = &bits[..count.div_ceil(GROUP)];
+    let mut packed_from = 0;
+    let mut at = 0;
+    while at < count / GROUP {
+        let byte = bits[at];
+        let same = &bits[at..count / GROUP];
+        let run = match byte {
+            0 | 0xff => same.iter().take_while(|next| **next == byte).count(),
+            _ => 1,
+        };
+        if run >= SHORTEST_BYTES {
+            append_groups(&bits[packed_from..at], out);
+            write_run(u32::from(byte & 1), run * GROUP, 1, out);
+            packed_from = at + run;
+        }
+        at += run;
+    }
+    append_groups(&bits[packed_from..], out);
+}
+
+/// The same, each value in two bits.
+pub(super) fn write_bits_wide(bits: &[u8], count: usize, out: &mut Vec<u8>) {
+    let bits = &bits[..count.div_ceil(GROUP)];
+    if !bits.is_empty() {
+        write_number(bits.len() << 1 | 1, out);
+        out.extend(bits.iter().flat_map(|byte| spread(*byte).to_le_bytes()));
+    }
+}
+
+/// Puts a zero above each bit.
+fn spread(byte: u8) -> u16 {
+    let bits = u16::from(byte);
+    let bits = (bits | bits << 4) & 0x0f0f;
+    let bits = (bits | bits << 2) & 0x3333;
+    (bits | bits << 1) & 0x5555
+}
+
+/// Appends groups of eight values of one bit each.
+fn append_groups(groups: &[u8], out: &mut Vec<u8>) {
+    if !groups.is_empty() {
+        write_number(groups.len() << 1 | 1, out);
+        out.extend_from_slice(groups);
+    }
 }
 
 /// Appends the same value `count` times.
@@ -49,64 +107,50 @@ fn pack<T: Copy + Into<u32>>(values: &[T], width: u8, out: &mut Vec<u8>) {
         return;
     }
     write_number(values.len().div_ceil(GROUP) << 1 | 1, out);
-    let width = usize::from(width);
-    out.reserve(values.len().div_ceil(GROUP) * width);
-    let (whole_groups, rest) = values.as_chunks::<GROUP>();
-    if width <= 8 {
-        for group in whole_groups {
-            pack_narrow(group, width, out);
-        }
-        if !rest.is_empty() {
-            let mut group = [0_u32; GROUP];
-            for (place, value) in group.iter_mut().zip(rest) {
-                *place = (*value).into();
-            }
-            pack_narrow(&group, width, out);
-        }
-        return;
-    }
-    for group in values.chunks(GROUP) {
-        // Two halves of four, each at most 128 bits; the second begins in the middle of a byte if
-        // the width is odd.
-        let (mut low, mut high) = (0_u128, 0_u128);
-        for (i, value) in group.iter().enumerate() {
-            let value = u128::from((*value).into());
-            match i {
-                0..4 => low |= value << (i * width),
-                _ => high |= value << ((i - 4) * width),
-            }
-        }
-        let half = 4 * width;
-        if half <= 64 {
-            let both = low | high << half;
-            out.extend_from_slice(&both.to_le_bytes()[..width]);
-            continue;
-        }
-        let whole = half / 8;
-        out.extend_from_slice(&low.to_le_bytes()[..whole]);
-        if half % 8 == 0 {
-            out.extend_from_slice(&high.to_le_bytes()[..width - whole]);
-        } else {
-            // An odd width leaves four bits over, and 124 bits at most in the second half.
-            let rest = low >> (whole * 8) | high << 4;
-            out.extend_from_slice(&rest.to_le_bytes()[..width - whole]);
-        }
-    }
+    pack_groups(values, width, out);
 }
 
-/// Appends a group of values of at most eight bits each.
-#[inline]
-fn pack_narrow<T: Copy + Into<u32>>(group: &[T; GROUP], width: usize, out: &mut Vec<u8>) {
-    let mut bits = 0_u64;
-    for (i, value) in group.iter().enumerate() {
-        bits |= u64::from((*value).into()) << (i * width);
+/// Appends the bits of values, the lowest first; the last group of eight is filled up with zeros.
+#[allow(clippy::cast_possible_truncation)] // what is cut off is kept
+pub(super) fn pack_groups<T: Copy + Into<u32>>(values: &[T], width: u8, out: &mut Vec<u8>) {
+    let width = usize::from(width);
+    let mut at = out.len();
+    let end = at + values.len().div_ceil(GROUP) * width;
+    // Room for writing words as a whole, whatever is left of them.
+    out.resize(end + size_of::<u64>(), 0);
+    let mut put = |at: usize, word: u64| {
+        out[at..at + size_of::<u64>()].copy_from_slice(&word.to_le_bytes());
+    };
+    let (mut word, mut used) = (0_u64, 0);
+    let mut rest = values;
+    if width <= 8 {
+        let (groups, broken) = values.as_chunks::<GROUP>();
+        for group in groups {
+            let bits = |i: usize| u64::from(group[i].into()) << (i * width);
+            put(at, (0..GROUP).fold(0, |word, i| word | bits(i)));
+            at += width;
+        }
+        rest = broken;
     }
-    out.extend_from_slice(&bits.to_le_bytes()[..width]);
+    for value in rest {
+        word |= u64::from((*value).into()) << used;
+        used += width;
+        if used >= 32 {
+            put(at, word);
+            at += 4;
+            word >>= 32;
+            used -= 32;
+        }
+    }
+    if used > 0 {
+        put(at, word);
+    }
+    out.truncate(end);
 }
 
 /// Appends a number in seven bits a byte, the lowest first (ULEB128).
 #[allow(clippy::cast_possible_truncation)] // cut to seven bits
-fn write_number(mut number: usize, out: &mut Vec<u8>) {
+pub(super) fn write_number(mut number: usize, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -174,6 +218,24 @@ mod tests {
                 write(&values[..end], width, &mut out);
                 assert_eq!(read(&out, width, end), &values[..end], "width {width}, {end} values");
             }
+        }
+    }
+
+    #[test]
+    fn bits_that_are_written_read_the_same() {
+        let mut bits = vec![0b1010_0110, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0, 0];
+        bits.extend_from_slice(&[0; 300]);
+        bits.extend_from_slice(&[0b0001_0000, 0xff, 0xff, 0xff, 0xff, 0b0000_0101]);
+        let bit = |i: usize| u32::from(bits[i / 8] >> (i % 8) & 1);
+        for count in [0, 1, 8, 9, 47, 48, 49, 100, 2000, bits.len() * 8 - 5, bits.len() * 8] {
+            let mut out = Vec::new();
+            write_bits(&bits, count, &mut out);
+            let expected: Vec<u32> = (0..count).map(bit).collect();
+            assert_eq!(read(&out, 1, count), expected, "{count} bits");
+            assert!(out.len() < 40, "{count} bits take {} bytes", out.len());
+            out.clear();
+            write_bits_wide(&bits, count, &mut out);
+            assert_eq!(read(&out, 2, count), expected, "{count} bits");
         }
     }
 

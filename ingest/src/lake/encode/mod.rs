@@ -6,10 +6,14 @@
 //! Rows that are kept apart have pages of their own, so that whoever wants them alone reads no others.
 
 mod column;
+mod delta;
 mod file_stats;
 mod hybrid;
+mod number_column;
+mod page_rows;
 mod pages;
 mod properties;
+mod repeats;
 mod tags_column;
 #[cfg(test)]
 mod tests;
@@ -20,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
 use bytes::Bytes;
 use hearback_schemas::Table;
 use parquet::arrow::ArrowSchemaConverter;
@@ -34,8 +38,9 @@ use super::error::LakeError;
 use super::settings::WriteSettings;
 use super::stats::FileStats;
 use column::{Begins, ClosedColumn, ColumnEncoder, ColumnWriter};
+use number_column::NumberColumn;
 use pages::Compressor;
-use properties::TextProperties;
+use properties::{NumberProperties, TextProperties};
 use tags_column::TagsColumn;
 use text_column::TextColumn;
 
@@ -245,6 +250,11 @@ impl FileEncoder {
                     leaf += 1;
                     ColumnWriter::Tags(Box::new(TagsColumn::new(names, values, &properties)))
                 }
+                kind if NumberColumn::fits(kind) => {
+                    let properties = NumberProperties::of(field.name());
+                    let column = NumberColumn::new(descriptor.column(leaf), properties);
+                    ColumnWriter::Numbers(Box::new(column))
+                }
                 _ => {
                     let writer = others.next().ok_or_else(|| unexpected(field.name()))?;
                     ColumnWriter::Other(Arc::clone(field), Box::new(writer))
@@ -256,12 +266,18 @@ impl FileEncoder {
         Ok(columns)
     }
 
-    /// The library's writers for the columns that are neither text nor tags, in their order. It makes
-    /// writers for whole files only, so it is shown a file of those columns alone.
+    /// The library's writers for the columns that are none of ours, in their order. It makes writers for
+    /// whole files only, so it is shown a file of those columns alone.
     fn other_writers(&self) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
-        let is_other = |kind: &DataType| !matches!(kind, DataType::Utf8 | DataType::Map(..));
+        let is_other = |kind: &DataType| {
+            !matches!(kind, DataType::Utf8 | DataType::Map(..)) && !NumberColumn::fits(kind)
+        };
         let fields = self.schema.fields().iter().filter(|field| is_other(field.data_type()));
-        let schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
+        let fields: Vec<FieldRef> = fields.cloned().collect();
+        if fields.is_empty() {
+            return Ok(Vec::new());
+        }
+        let schema = Arc::new(Schema::new(fields));
         let parquet_schema = ArrowSchemaConverter::new().convert(&schema)?;
         let root = parquet_schema.root_schema_ptr();
         let file = SerializedFileWriter::new(std::io::sink(), root, Arc::clone(&self.properties))?;

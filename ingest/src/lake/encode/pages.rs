@@ -50,7 +50,7 @@ pub(super) struct PageContent {
     /// Values, NULLs and the levels of empty lists included.
     pub(super) values: usize,
     pub(super) rows: usize,
-    /// Of the values: `PLAIN` or `RLE_DICTIONARY`.
+    /// Of the values.
     pub(super) encoding: Encoding,
 }
 
@@ -77,8 +77,8 @@ pub(super) struct Pages {
     uncompressed: usize,
     values: usize,
     rows: usize,
-    plain: bool,
-    coded: bool,
+    /// Of the values of its pages.
+    encodings: Vec<Encoding>,
     /// Pages that are not compressed, as long as the column may be a small one.
     waiting: Vec<(Vec<u8>, PageContent)>,
     waiting_bytes: usize,
@@ -93,8 +93,7 @@ impl Pages {
             uncompressed: 0,
             values: 0,
             rows: 0,
-            plain: false,
-            coded: false,
+            encodings: Vec::new(),
             waiting: Vec::new(),
             waiting_bytes: 0,
         }
@@ -151,9 +150,8 @@ impl Pages {
         self.uncompressed += spec.uncompressed_size;
         self.values += content.values;
         self.rows += content.rows;
-        match content.encoding {
-            Encoding::PLAIN => self.plain = true,
-            _ => self.coded = true,
+        if !self.encodings.contains(&content.encoding) {
+            self.encodings.push(content.encoding);
         }
         Ok(())
     }
@@ -174,10 +172,11 @@ impl Pages {
         } else {
             self.compress_waiting(compressor)?;
         }
+        let is_coded = self.encodings.contains(&Encoding::RLE_DICTIONARY);
         let mut uncompressed = self.uncompressed;
         let mut bytes = Vec::new();
         let mut dictionary_offset = None;
-        if let Some((body, count)) = ending.dictionary.filter(|_| self.coded) {
+        if let Some((body, count)) = ending.dictionary.filter(|_| is_coded) {
             let packed = if is_small { body.clone() } else { compressor.compress(&body)? };
             let page = Page::DictionaryPage {
                 buf: packed.into(),
@@ -205,12 +204,10 @@ impl Pages {
         }
 
         let mut encodings = vec![Encoding::RLE];
-        if self.plain || dictionary_offset.is_some() {
+        if dictionary_offset.is_some() && !self.encodings.contains(&Encoding::PLAIN) {
             encodings.push(Encoding::PLAIN);
         }
-        if self.coded {
-            encodings.push(Encoding::RLE_DICTIONARY);
-        }
+        encodings.append(&mut self.encodings);
         let compression = match is_small {
             true => Compression::UNCOMPRESSED,
             false => Compression::ZSTD(compressor.level),

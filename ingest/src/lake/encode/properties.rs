@@ -16,6 +16,8 @@ const BLOOM_COLUMNS: &[&str] = &["recipient", "message_id"];
 pub(super) const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Columns whose values never repeat: a dictionary would be built in vain.
 const UNIQUE_COLUMNS: &[&str] = &["event_id", "reject_id", "source_sequence", "event_time", "raw"];
+/// Columns whose values are mostly like the ones before them, up to the last few characters.
+const ASCENDING_COLUMNS: &[&str] = &["source_sequence"];
 /// Columns that are searched by range: their statistics are kept for each page.
 const PAGE_STATISTICS: &[&str] = &["event_time", "sent_time"];
 /// Long free texts: nobody compares them, so minimum and maximum are not worth computing.
@@ -46,6 +48,8 @@ pub(super) struct TextProperties {
     pub(super) statistics: bool,
     /// Whether there is a filter to look values up in.
     pub(super) bloom: bool,
+    /// Whether values without a dictionary are written as what tells them from the ones before.
+    pub(super) ascending: bool,
     /// Different values that are expected at most.
     pub(super) distinct: usize,
 }
@@ -56,7 +60,26 @@ impl TextProperties {
             dictionary: !UNIQUE_COLUMNS.contains(&column),
             statistics: !NO_STATISTICS.contains(&column),
             bloom: BLOOM_COLUMNS.contains(&column),
+            ascending: ASCENDING_COLUMNS.contains(&column),
             distinct,
+        }
+    }
+}
+
+/// How a column of numbers is written. Smallest and largest are always noted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NumberProperties {
+    /// Whether numbers are expected to repeat.
+    pub(super) dictionary: bool,
+    /// Whether smallest and largest of each page are noted.
+    pub(super) page_statistics: bool,
+}
+
+impl NumberProperties {
+    pub(super) fn of(column: &str) -> Self {
+        Self {
+            dictionary: !UNIQUE_COLUMNS.contains(&column),
+            page_statistics: PAGE_STATISTICS.contains(&column),
         }
     }
 }
@@ -65,7 +88,7 @@ pub(super) fn level(settings: &WriteSettings) -> Result<ZstdLevel, LakeError> {
     ZstdLevel::try_new(settings.compression_level).map_err(LakeError::invalid)
 }
 
-/// The same for the columns that are not texts, and for the file.
+/// The same for the columns that the Parquet library writes, and for the file.
 pub(super) fn writer_properties(
     table: &Table,
     settings: &WriteSettings,
@@ -84,10 +107,7 @@ pub(super) fn writer_properties(
             builder = builder.set_column_dictionary_enabled(path.clone(), false);
         }
         if NO_STATISTICS.contains(&column.name) {
-            builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
-        }
-        if PAGE_STATISTICS.contains(&column.name) {
-            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::Page);
+            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
         }
     }
     Ok(Arc::new(builder.build()))

@@ -11,18 +11,20 @@ use arrow_schema::DataType;
 use parquet::errors::{ParquetError, Result};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::hybrid;
+use super::page_rows::PageRows;
 use super::pages::{ClosedChunk, Compressor, PageContent, Pages, ROWS_WORTH_A_PAGE};
 use super::properties::TextProperties;
-use super::values::{Codes, Mode, Values};
+use super::values::{Mode, Values};
 
 /// Rows of a page.
-const PAGE_ROWS: usize = 8192;
+pub(super) const PAGE_ROWS: usize = 8192;
 /// Rows that are added between two looks at how full the page is.
 const ROWS_AT_ONCE: usize = 1024;
+/// Bytes of texts that are added between two such looks, if it is more than one text.
+const BYTES_AT_ONCE: usize = 128 << 10;
 /// Values that tell whether a dictionary pays.
-const TELLING_ROWS: usize = 2048;
-/// Stands for a row without a value among the codes of a page, and for a text not looked up yet.
+const TELLING_VALUES: usize = 2048;
+/// Stands for a text of the dictionary at hand that was not looked up yet.
 const NONE: u32 = u32::MAX;
 
 /// The column of one row group.
@@ -36,63 +38,12 @@ pub(super) struct TextColumn {
     known: Vec<u32>,
 }
 
-/// The rows of the page in hand.
-enum PageRows {
-    /// So many, all with this code.
-    Same(u32, usize),
-    /// One code each. On plain pages only [`NONE`] means something.
-    Each(Vec<u32>),
-}
-
-impl PageRows {
-    const EMPTY: Self = Self::Same(NONE, 0);
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Same(_, count) => *count,
-            Self::Each(codes) => codes.len(),
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, code: u32) {
-        match self {
-            Self::Each(codes) => codes.push(code),
-            Self::Same(..) => self.push_same(code, 1),
-        }
-    }
-
-    /// The codes of the rows one by one.
-    fn each(&mut self) -> &mut Vec<u32> {
-        if let Self::Same(code, count) = self {
-            *self = Self::Each(vec![*code; *count]);
-        }
-        match self {
-            Self::Each(codes) => codes,
-            Self::Same(..) => unreachable!("it was just turned into the other"),
-        }
-    }
-
-    fn push_same(&mut self, code: u32, more: usize) {
-        match self {
-            Self::Same(_, 0) => *self = Self::Same(code, more),
-            Self::Same(same, count) if *same == code => *count += more,
-            Self::Same(same, count) => {
-                let mut codes = vec![*same; *count];
-                codes.resize(*count + more, code);
-                *self = Self::Each(codes);
-            }
-            Self::Each(codes) => codes.resize(codes.len() + more, code),
-        }
-    }
-}
-
 impl TextColumn {
     pub(super) fn new(column: ColumnDescPtr, properties: TextProperties) -> Self {
         Self {
             nullable: column.max_def_level() > 0,
             values: Values::new(properties),
-            rows: PageRows::EMPTY,
+            rows: PageRows::new(),
             nulls: 0,
             pages: Pages::new(column),
             known: Vec::new(),
@@ -100,11 +51,8 @@ impl TextColumn {
     }
 
     pub(super) fn memory(&self) -> usize {
-        let rows = match &self.rows {
-            PageRows::Same(..) => 0,
-            PageRows::Each(codes) => codes.capacity() * size_of::<u32>(),
-        };
-        self.values.memory() + self.pages.memory() + rows + self.known.capacity() * size_of::<u32>()
+        let known = self.known.capacity() * size_of::<u32>();
+        self.values.memory() + self.pages.memory() + self.rows.memory() + known
     }
 
     /// Adds rows: texts, or codes of a dictionary of texts.
@@ -125,7 +73,7 @@ impl TextColumn {
     fn add_nulls(&mut self, mut count: usize, compressor: &mut Compressor) -> Result<()> {
         while count > 0 {
             let taken = count.min(PAGE_ROWS - self.rows.len());
-            self.rows.push_same(NONE, taken);
+            self.rows.add_nulls(taken);
             count -= taken;
             self.end_page_if_full(compressor)?;
         }
@@ -134,43 +82,52 @@ impl TextColumn {
 
     fn add_texts(&mut self, array: &StringArray, compressor: &mut Compressor) -> Result<()> {
         self.give_up_useless_dictionary()?;
-        for row in 0..array.len() {
-            if array.is_null(row) {
-                self.rows.push(NONE);
+        let ends = array.value_offsets();
+        let mut row = 0;
+        while row < array.len() {
+            let mut taken = self.room().min(array.len() - row);
+            while taken > 1 && (ends[row + taken] - ends[row]) as usize > BYTES_AT_ONCE {
+                taken /= 2;
+            }
+            let part = array.slice(row, taken);
+            row += taken;
+            self.rows.add_levels_of(&part);
+            if self.values.takes_plain_unseen() && part.null_count() == 0 {
+                self.values.push_all_plain(&part);
             } else {
-                self.add_text(array.value(row).as_bytes())?;
+                part.iter().flatten().try_for_each(|text| self.add_text(text.as_bytes()))?;
             }
             self.end_page_if_full(compressor)?;
         }
         Ok(())
     }
 
-    /// Goes over to plain values if the first ones hardly repeat.
-    fn give_up_useless_dictionary(&mut self) -> Result<()> {
-        let PageRows::Each(codes) = &mut self.rows else { return Ok(()) };
-        if !self.pages.is_empty() || codes.len() < TELLING_ROWS {
-            return Ok(());
-        }
-        let present = codes.iter().filter(|code| **code != NONE).count();
-        if present < TELLING_ROWS || !self.values.hardly_repeat(present) {
-            return Ok(());
-        }
-        self.values.fall_back_at_once(codes.iter().copied().filter(|code| *code != NONE))
+    /// Rows that may be added before it is looked again how full the page is.
+    fn room(&self) -> usize {
+        (PAGE_ROWS - self.rows.len()).min(ROWS_AT_ONCE)
     }
 
+    /// Goes over to plain values if the first ones hardly repeat.
+    fn give_up_useless_dictionary(&mut self) -> Result<()> {
+        let values = self.rows.present();
+        let may = self.pages.is_empty() && values >= TELLING_VALUES;
+        if !may || !self.values.hardly_repeat(values) {
+            return Ok(());
+        }
+        self.values.fall_back_at_once(&self.rows.codes)
+    }
+
+    /// Adds the text of a row whose level is added.
     #[inline]
     fn add_text(&mut self, text: &[u8]) -> Result<()> {
         match self.values.mode() {
             Mode::Coded => {
                 let code = self.values.code(text);
-                self.rows.push(code);
+                self.rows.codes.push_same(code, 1);
+                Ok(())
             }
-            Mode::Plain => {
-                self.values.push_plain(text)?;
-                self.rows.push(0);
-            }
+            Mode::Plain => self.values.push_plain(text),
         }
-        Ok(())
     }
 
     fn add_coded(
@@ -191,48 +148,38 @@ impl TextColumn {
             if self.values.mode() == Mode::Plain {
                 return self.add_each(&keys, texts, compressor);
             }
-            let room = (PAGE_ROWS - self.rows.len()).min(ROWS_AT_ONCE).min(keys.len());
-            let part = keys.slice(0, room);
-            keys = keys.slice(room, keys.len() - room);
-            self.add_codes(&part, texts, &mut known)?;
+            let part = keys.slice(0, self.room().min(keys.len()));
+            keys = keys.slice(part.len(), keys.len() - part.len());
+            self.add_codes(&part, texts, &mut known);
             self.end_page_if_full(compressor)?;
         }
         self.known = known;
         Ok(())
     }
+
     /// Adds rows, none of them beyond the end of the page, by their codes.
-    fn add_codes(
-        &mut self,
-        keys: &Int32Array,
-        texts: &StringArray,
-        known: &mut [u32],
-    ) -> Result<()> {
-        for (row, key) in keys.values().iter().enumerate() {
-            // What stands behind a NULL is any code, or 0 where there are no texts at all.
-            let Some(code) = known.get_mut(key.cast_unsigned() as usize) else {
-                if keys.is_null(row) {
-                    continue;
-                }
-                return Err(unfit(keys));
-            };
-            if *code == NONE && keys.is_valid(row) {
-                *code = self.values.code(texts.value(key.cast_unsigned() as usize).as_bytes());
+    fn add_codes(&mut self, keys: &Int32Array, texts: &StringArray, known: &mut [u32]) {
+        let values = &mut self.values;
+        let mut code_of = |key: i32| {
+            // An array with codes has a text for each.
+            let code = &mut known[key.cast_unsigned() as usize];
+            if *code == NONE {
+                *code = values.code(texts.value(key.cast_unsigned() as usize).as_bytes());
             }
-        }
-        let code_of = |key: &i32| known.get(key.cast_unsigned() as usize).copied().unwrap_or(NONE);
-        let Some(nulls) = keys.nulls().filter(|nulls| nulls.null_count() > 0) else {
-            let first = keys.value(0);
-            if keys.values().iter().all(|key| *key == first) {
-                self.rows.push_same(code_of(&first), keys.len());
-            } else {
-                self.rows.each().extend(keys.values().iter().map(code_of));
-            }
-            return Ok(());
+            *code
         };
-        let codes = keys.values().iter().zip(nulls);
-        let codes = codes.map(|(key, valid)| if valid { code_of(key) } else { NONE });
-        self.rows.each().extend(codes);
-        Ok(())
+        self.rows.add_levels_of(keys);
+        if let Some(nulls) = keys.nulls().filter(|nulls| nulls.null_count() > 0) {
+            let keys = keys.values();
+            self.rows.codes.each().extend(nulls.valid_indices().map(|row| code_of(keys[row])));
+            return;
+        }
+        let first = keys.value(0);
+        if keys.values().iter().all(|key| *key == first) {
+            self.rows.codes.push_same(code_of(first), keys.len());
+        } else {
+            self.rows.codes.each().extend(keys.values().iter().map(|key| code_of(*key)));
+        }
     }
 
     /// Adds rows by their texts.
@@ -242,17 +189,19 @@ impl TextColumn {
         texts: &StringArray,
         compressor: &mut Compressor,
     ) -> Result<()> {
-        for key in keys {
-            match key {
-                Some(key) => self.add_text(texts.value(key.cast_unsigned() as usize).as_bytes())?,
-                None => self.rows.push(NONE),
+        let mut row = 0;
+        while row < keys.len() {
+            let part = keys.slice(row, self.room().min(keys.len() - row));
+            row += part.len();
+            self.rows.add_levels_of(&part);
+            for key in part.iter().flatten() {
+                self.add_text(texts.value(key.cast_unsigned() as usize).as_bytes())?;
             }
             self.end_page_if_full(compressor)?;
         }
         Ok(())
     }
 
-    #[inline]
     fn end_page_if_full(&mut self, compressor: &mut Compressor) -> Result<()> {
         if self.rows.len() < PAGE_ROWS && !self.values.page_is_full() {
             return Ok(());
@@ -269,39 +218,15 @@ impl TextColumn {
     }
 
     fn end_page(&mut self, compressor: &mut Compressor) -> Result<()> {
-        let rows = std::mem::replace(&mut self.rows, PageRows::EMPTY);
-        let count = rows.len();
+        let rows = std::mem::replace(&mut self.rows, PageRows::new());
+        self.nulls += rows.len() - rows.present();
         let mut body = Vec::new();
-        let encoding = match rows {
-            PageRows::Same(NONE, _) => {
-                self.nulls += count;
-                self.write_levels(&mut body, |levels| hybrid::write_run(0, count, 1, levels));
-                self.values.end_page(Codes::Each(&[]), &mut body)?
-            }
-            PageRows::Same(code, _) => {
-                self.write_levels(&mut body, |levels| hybrid::write_run(1, count, 1, levels));
-                self.values.end_page(Codes::Same(code, count), &mut body)?
-            }
-            PageRows::Each(codes) if codes.iter().all(|code| *code != NONE) => {
-                self.write_levels(&mut body, |levels| hybrid::write_run(1, count, 1, levels));
-                self.values.end_page(Codes::Each(&codes), &mut body)?
-            }
-            PageRows::Each(mut codes) => {
-                let levels: Vec<u8> = codes.iter().map(|code| u8::from(*code != NONE)).collect();
-                self.write_levels(&mut body, |out| hybrid::write(&levels, 1, out));
-                codes.retain(|code| *code != NONE);
-                self.nulls += count - codes.len();
-                self.values.end_page(Codes::Each(&codes), &mut body)?
-            }
-        };
-        let content = PageContent { values: count, rows: count, encoding };
-        self.pages.add(body, content, compressor)
-    }
-
-    fn write_levels(&self, body: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         if self.nullable {
-            prefixed(body, write);
+            prefixed(&mut body, |levels| rows.write_levels(levels));
         }
+        let encoding = self.values.end_page(&rows.codes, &mut body)?;
+        let content = PageContent { values: rows.len(), rows: rows.len(), encoding };
+        self.pages.add(body, content, compressor)
     }
 
     pub(super) fn close(mut self, compressor: &mut Compressor) -> Result<ClosedChunk> {

@@ -1,8 +1,9 @@
-//! The values of one text leaf: codes of a dictionary as long as that pays, plain bytes from then on.
+//! The values of one text leaf: codes of a dictionary as long as that pays, the texts themselves from then on.
 //!
 //! Invariant: pages of codes come before plain pages, and every code is in the dictionary that the
 //! column ends with. A column falls back to plain pages between two pages only.
 
+use arrow_array::{Array, StringArray};
 use hearback_transform::dictionary::Dictionary;
 use parquet::basic::Encoding;
 use parquet::bloom_filter::Sbbf;
@@ -10,12 +11,13 @@ use parquet::data_type::ByteArray;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
-use super::hybrid;
 use super::pages::Ending;
 use super::properties::{BLOOM_FALSE_POSITIVES, STATISTICS_BYTES, TextProperties};
+use super::repeats::Repeats;
+use super::{delta, hybrid};
 
 /// A dictionary larger than this no longer pays, in bytes.
-const DICTIONARY_BYTES: usize = 1 << 20;
+pub(super) const DICTIONARY_BYTES: usize = 1 << 20;
 /// Bytes that a page takes in at most, give or take one value.
 pub(super) const PAGE_BYTES: usize = 1 << 20;
 
@@ -30,8 +32,9 @@ pub(super) struct Values {
     dictionary: Dictionary,
     /// Bytes of the dictionary when the page was begun.
     dictionary_before: usize,
-    /// Of the page in hand: each value behind its length.
+    /// Plain values of the page in hand, and the length of each.
     plain: Vec<u8>,
+    lengths: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,7 @@ impl Values {
             dictionary: Dictionary::default(),
             dictionary_before: 0,
             plain: Vec::new(),
+            lengths: Vec::new(),
         }
     }
 
@@ -59,7 +63,8 @@ impl Values {
 
     pub(super) fn memory(&self) -> usize {
         let bloom = self.bloom.as_ref().map_or(0, |bloom| bloom.num_blocks() * 32);
-        self.dictionary.memory() + self.plain.capacity() + bloom
+        let lengths = self.lengths.capacity() * size_of::<u32>();
+        self.dictionary.memory() + self.plain.capacity() + lengths + bloom
     }
 
     /// Whether the page in hand has taken in as much as a page should.
@@ -77,7 +82,8 @@ impl Values {
     /// Adds a value to a plain page.
     #[inline]
     pub(super) fn push_plain(&mut self, text: &[u8]) -> Result<()> {
-        write_plain(text, &mut self.plain)?;
+        self.plain.extend_from_slice(text);
+        self.lengths.push(length(text)?.cast_unsigned());
         if self.properties.statistics {
             match &mut self.plain_bounds {
                 None => self.plain_bounds = Some((text.to_vec(), text.to_vec())),
@@ -92,25 +98,57 @@ impl Values {
         Ok(())
     }
 
+    /// Whether plain values need not be looked at one by one.
+    pub(super) fn takes_plain_unseen(&self) -> bool {
+        self.mode == Mode::Plain && !self.properties.statistics && self.bloom.is_none()
+    }
+
+    /// Adds values, none of them NULL, to a plain page that takes them unseen.
+    pub(super) fn push_all_plain(&mut self, texts: &StringArray) {
+        let ends = texts.value_offsets();
+        let bytes = ends[0] as usize..ends[texts.len()] as usize;
+        self.plain.extend_from_slice(&texts.value_data()[bytes]);
+        let lengths = ends.array_windows().map(|[start, end]| (end - start).cast_unsigned());
+        self.lengths.extend(lengths);
+    }
+
     /// Appends the values of the page in hand to its body: those of `codes`, or the plain ones. Gives
     /// back how they are encoded and begins the next page.
-    pub(super) fn end_page(&mut self, codes: Codes<'_>, body: &mut Vec<u8>) -> Result<Encoding> {
+    pub(super) fn end_page(
+        &mut self,
+        codes: &Repeats<u32>,
+        body: &mut Vec<u8>,
+    ) -> Result<Encoding> {
         if self.mode == Mode::Plain || self.dictionary.is_empty() {
-            body.extend_from_slice(&self.plain);
-            self.plain.clear();
-            return Ok(Encoding::PLAIN);
+            return Ok(self.end_plain_page(body));
         }
         let width = hybrid::width_of(self.dictionary.len());
         body.push(width);
-        match codes {
-            Codes::Each(codes) => hybrid::write(codes, width, body),
-            Codes::Same(code, count) => hybrid::write_run(code, count, width, body),
-        }
+        codes.write(width, body);
         if self.dictionary.bytes().len() > DICTIONARY_BYTES {
             self.fall_back()?;
         }
         self.dictionary_before = self.dictionary.bytes().len();
         Ok(Encoding::RLE_DICTIONARY)
+    }
+
+    fn end_plain_page(&mut self, body: &mut Vec<u8>) -> Encoding {
+        if self.lengths.is_empty() {
+            return Encoding::PLAIN;
+        }
+        let encoding = match self.properties.ascending {
+            true => {
+                delta::write_prefixed_texts(&self.lengths, &self.plain, body);
+                Encoding::DELTA_BYTE_ARRAY
+            }
+            false => {
+                delta::write_texts(&self.lengths, &self.plain, body);
+                Encoding::DELTA_LENGTH_BYTE_ARRAY
+            }
+        };
+        self.plain.clear();
+        self.lengths.clear();
+        encoding
     }
 
     /// Whether so many values gave a dictionary of nearly as many.
@@ -119,14 +157,18 @@ impl Values {
     }
 
     /// Goes over to plain values before the first page: `codes` are all values so far.
-    pub(super) fn fall_back_at_once(&mut self, codes: impl Iterator<Item = u32>) -> Result<()> {
+    pub(super) fn fall_back_at_once(&mut self, codes: &Repeats<u32>) -> Result<()> {
         self.fall_back()?;
         let dictionary = std::mem::take(&mut self.dictionary);
         self.dictionary_before = 0;
-        for code in codes {
-            self.push_plain(dictionary.get(code))?;
+        match codes {
+            Repeats::Each(codes) => {
+                codes.iter().try_for_each(|code| self.push_plain(dictionary.get(*code)))
+            }
+            Repeats::Same(code, count) => {
+                (0..*count).try_for_each(|_| self.push_plain(dictionary.get(*code)))
+            }
         }
-        Ok(())
     }
 
     fn fall_back(&mut self) -> Result<()> {
@@ -189,15 +231,6 @@ impl Values {
     }
 }
 
-/// The codes of a page.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Codes<'a> {
-    /// One for each value.
-    Each(&'a [u32]),
-    /// So many times the same.
-    Same(u32, usize),
-}
-
 fn texts(dictionary: &Dictionary) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
     dictionary.ends().iter().map(move |end| {
@@ -210,11 +243,14 @@ fn texts(dictionary: &Dictionary) -> impl Iterator<Item = &[u8]> {
 /// Appends a value as `PLAIN` writes it: behind its length.
 #[inline]
 fn write_plain(text: &[u8], out: &mut Vec<u8>) -> Result<()> {
-    let length = i32::try_from(text.len())
-        .map_err(|_| ParquetError::General("a value of 2 GiB or more".to_owned()))?;
-    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&length(text)?.to_le_bytes());
     out.extend_from_slice(text);
     Ok(())
+}
+
+fn length(text: &[u8]) -> Result<i32> {
+    i32::try_from(text.len())
+        .map_err(|_| ParquetError::General("a value of 2 GiB or more".to_owned()))
 }
 
 /// The text, or if it is long a shorter one that is not larger. Says which.
