@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use crate::json::{Result, canonical, text};
+use crate::memory::Memory;
 
 /// Where in the document a field stands: the names of the objects around it, from the outside. A
 /// name that ends in `[]` is an array of which this is the only element shown.
@@ -36,69 +37,53 @@ pub(crate) enum ExtraValue<'a> {
 }
 
 impl<'a> ExtraField<'a> {
+    /// Appends the field such that no two lists of fields give the same bytes.
+    fn append_to(&self, list: &mut Vec<u8>) {
+        let (kind, value) = match &self.value {
+            ExtraValue::Raw(raw) => (0, *raw),
+            ExtraValue::Text(text) => (1, text.as_ref()),
+            ExtraValue::True => (2, ""),
+        };
+        // Paths are constants, told by where they stand.
+        let numbers = [self.path.as_ptr() as usize, self.path.len(), self.key.len(), value.len()];
+        for number in numbers {
+            list.extend_from_slice(&number.to_ne_bytes());
+        }
+        list.push(kind);
+        list.extend_from_slice(self.key.as_bytes());
+        list.extend_from_slice(value.as_bytes());
+    }
+
     /// A remark of ours at the top of the object.
     pub(crate) fn note(key: &'static str, value: ExtraValue<'a>) -> Self {
         Self { path: &[], key: Cow::Borrowed(key), value }
     }
 }
 
-/// What was written last, for most events of a sender have the same fields without a column.
+/// What lists of fields were written as, for most events of a sender have one of a few lists.
 #[derive(Debug, Default)]
-pub(crate) struct LastExtra {
-    fields: Vec<KeptField>,
-    /// What they gave.
-    written: String,
+pub(crate) struct WrittenExtras {
+    known: Memory<Result<String>>,
+    /// Room for a list of fields as bytes.
+    list: Vec<u8>,
 }
 
-#[derive(Debug)]
-struct KeptField {
-    path: Path,
-    key: String,
-    value: KeptValue,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum KeptValue {
-    Raw(String),
-    Text(String),
-    True,
-}
-
-impl KeptField {
-    fn of(field: &ExtraField<'_>) -> Self {
-        let value = match &field.value {
-            ExtraValue::Raw(raw) => KeptValue::Raw((*raw).to_owned()),
-            ExtraValue::Text(text) => KeptValue::Text(text.as_ref().to_owned()),
-            ExtraValue::True => KeptValue::True,
-        };
-        Self { path: field.path, key: field.key.as_ref().to_owned(), value }
-    }
-
-    fn is(&self, field: &ExtraField<'_>) -> bool {
-        let same_value = match (&self.value, &field.value) {
-            (KeptValue::Raw(kept), ExtraValue::Raw(raw)) => kept == raw,
-            (KeptValue::Text(kept), ExtraValue::Text(text)) => kept == text,
-            (KeptValue::True, ExtraValue::True) => true,
-            _ => false,
-        };
-        same_value && self.key == field.key && self.path == field.path
-    }
-}
-
-impl LastExtra {
+impl WrittenExtras {
     /// Appends the object that holds `fields`; nothing if there are none. The fields may be put in
     /// order.
     pub(crate) fn write(&mut self, fields: &mut [&ExtraField<'_>], out: &mut String) -> Result<()> {
-        let same = self.fields.len() == fields.len()
-            && self.fields.iter().zip(&*fields).all(|(kept, field)| kept.is(field));
-        if !same {
-            self.fields.clear();
-            self.written.clear();
-            let kept: Vec<KeptField> = fields.iter().map(|field| KeptField::of(field)).collect();
-            write(fields, &mut self.written)?;
-            self.fields = kept;
+        if fields.is_empty() {
+            return Ok(());
         }
-        out.push_str(&self.written);
+        self.list.clear();
+        for field in &*fields {
+            field.append_to(&mut self.list);
+        }
+        let written = self.known.meaning(&self.list, || {
+            let mut written = String::new();
+            write(fields, &mut written).map(|()| written)
+        });
+        out.push_str(written.as_ref().map_err(Clone::clone)?);
         Ok(())
     }
 }
@@ -210,17 +195,17 @@ mod tests {
         let mut fields = kinds("a", "1").to_vec();
         fields.extend(kinds("b", "1"));
         fields.extend(kinds("a", "2"));
-        let mut last = LastExtra::default();
+        let mut known = WrittenExtras::default();
         for first in &fields {
             for second in &fields {
                 for list in [vec![first], vec![first, second], vec![], vec![second], vec![second]] {
                     let (mut out, mut expected) = (String::new(), String::new());
-                    last.write(&mut list.clone(), &mut out).unwrap();
+                    known.write(&mut list.clone(), &mut out).unwrap();
                     write(&mut list.clone(), &mut expected).unwrap();
                     assert_eq!(out, expected);
                 }
-                assert!(last.write(&mut [&bad], &mut String::new()).is_err());
-                assert!(last.write(&mut [&bad], &mut String::new()).is_err());
+                assert!(known.write(&mut [&bad], &mut String::new()).is_err());
+                assert!(known.write(&mut [&bad], &mut String::new()).is_err());
             }
         }
     }

@@ -12,6 +12,7 @@ mod envelope;
 mod event;
 mod extra;
 mod identity;
+mod memory;
 mod messaging;
 mod pinpoint;
 mod recipients;

@@ -9,12 +9,12 @@ use crate::address::{Mailbox, parse_mailbox};
 use crate::batch::{Batches, Row};
 use crate::bounce::{self, Evidence};
 use crate::decode::DecodeOptions;
-use crate::dictionary::Dictionary;
 use crate::event::{Col, Event, Recipient, recycle};
-use crate::extra::{ExtraField, ExtraValue, LastExtra};
+use crate::extra::{ExtraField, ExtraValue, WrittenExtras};
 use crate::identity::Identity;
 use crate::json::canonical;
 use crate::link;
+use crate::memory::Memory;
 use crate::provider::mailbox_provider;
 use crate::rules::RULE_VERSION;
 
@@ -40,18 +40,15 @@ pub(crate) struct Provenance<'p> {
     pub place: &'p str,
 }
 
-/// Bytes of user agents that are remembered with what they tell; beyond it the memory begins anew.
-const REMEMBERED_AGENTS: usize = 1 << 20;
-
 /// Turns events into rows; holds buffers that are used again.
 #[derive(Debug, Default)]
 pub(crate) struct RowWriter {
     identity: Identity,
-    agents: Agents,
-    last_sender: LastSender,
+    agents: Memory<Agent>,
+    senders: Memory<Sender>,
     extras: String,
     extra_ends: Vec<usize>,
-    last_extra: LastExtra,
+    written: WrittenExtras,
     fields: Vec<&'static ExtraField<'static>>,
     addressees: Vec<Addressee<'static, 'static>>,
 }
@@ -81,7 +78,7 @@ impl RowWriter {
             event.extra.push(ExtraField::note("implausible_time", ExtraValue::True));
             UNDATED_EVENT_DATE
         };
-        read_sender(event, &mut self.last_sender);
+        read_sender(event, &mut self.senders);
         judge_fetch(event, time, &mut self.agents);
         if let Some(full) = &event.full_link {
             let kept = link::keep_allowed(full, &options.link_parameters).into_owned();
@@ -122,7 +119,6 @@ impl RowWriter {
                 row.text(Col::Extra, extra);
             }
             row.text(Col::SourceSequence, from.place);
-            row.finish();
         }
         let rows = recipients.len() as u64;
         self.addressees = recycle(recipients);
@@ -145,9 +141,7 @@ impl RowWriter {
             fields.extend(&event.extra);
             fields.extend(recipient.named.map_or(&[][..], |named| &named.extra).iter());
             fields.extend(original.as_ref());
-            self.last_extra
-                .write(&mut fields, &mut self.extras)
-                .map_err(|error| error.to_string())?;
+            self.written.write(&mut fields, &mut self.extras).map_err(|error| error.to_string())?;
             self.extra_ends.push(self.extras.len());
             self.fields = recycle(fields);
         }
@@ -222,42 +216,38 @@ fn recipients<'e, 'a>(
     list
 }
 
-/// The From address that was seen last: most senders are one.
-#[derive(Debug, Default)]
-struct LastSender {
-    given: String,
-    /// Its mailbox, if it has one.
+/// The mailbox of a From address.
+#[derive(Debug)]
+struct Sender {
+    /// `None` if the address has none.
     address: Option<String>,
     /// Where the `@` before the domain stands in it.
     at: usize,
 }
 
-impl LastSender {
-    fn read(&mut self, given: &str) {
+impl Sender {
+    fn of(given: &str) -> Self {
         let mailbox = parse_mailbox(given);
-        self.at = mailbox.as_ref().map_or(0, |mailbox| mailbox.local().len());
-        self.address = mailbox.map(|mailbox| mailbox.address.into_owned());
-        given.clone_into(&mut self.given);
+        let at = mailbox.as_ref().map_or(0, |mailbox| mailbox.local().len());
+        Self { address: mailbox.map(|mailbox| mailbox.address.into_owned()), at }
     }
 }
 
 /// Splits the From address into its columns; another spelling of it is kept in `extra`.
-fn read_sender(event: &mut Event<'_>, last: &mut LastSender) {
+fn read_sender(event: &mut Event<'_>, senders: &mut Memory<Sender>) {
     let Some(given) = event.texts.take(Col::Sender) else { return };
-    if last.given != given {
-        last.read(&given);
-    }
-    if let Some(address) = last.address.as_ref().filter(|address| **address == given) {
+    let sender = senders.meaning(given.as_bytes(), || Sender::of(&given));
+    if let Some(address) = sender.address.as_ref().filter(|address| **address == given) {
         let domain = match &given {
-            Cow::Borrowed(given) => Cow::Borrowed(&given[last.at + 1..]),
-            Cow::Owned(_) => Cow::Owned(address[last.at + 1..].to_owned()),
+            Cow::Borrowed(given) => Cow::Borrowed(&given[sender.at + 1..]),
+            Cow::Owned(_) => Cow::Owned(address[sender.at + 1..].to_owned()),
         };
         event.texts.set(Col::SenderDomain, domain);
         event.texts.set(Col::Sender, given);
         return;
     }
-    if let Some(address) = &last.address {
-        event.texts.set(Col::SenderDomain, address[last.at + 1..].to_owned());
+    if let Some(address) = &sender.address {
+        event.texts.set(Col::SenderDomain, address[sender.at + 1..].to_owned());
         event.texts.set(Col::Sender, address.clone());
     }
     event.extra.push(ExtraField {
@@ -267,35 +257,17 @@ fn read_sender(event: &mut Event<'_>, last: &mut LastSender) {
     });
 }
 
-/// What the user agents met so far tell.
-#[derive(Debug, Default)]
-struct Agents {
-    names: Dictionary,
-    known: Vec<Agent>,
-}
-
-impl Agents {
-    fn of(&mut self, name: &str) -> Agent {
-        if self.names.bytes().len() > REMEMBERED_AGENTS {
-            self.names.clear();
-            self.known.clear();
-        }
-        let code = self.names.code(name.as_bytes()) as usize;
-        if code == self.known.len() {
-            self.known.push(Agent::of(name));
-        }
-        self.known[code]
-    }
-}
-
 /// Judges who opened or clicked.
-fn judge_fetch(event: &mut Event<'_>, time: i64, agents: &mut Agents) {
+fn judge_fetch(event: &mut Event<'_>, time: i64, agents: &mut Memory<Agent>) {
     let kind = match event.kind {
         EventType::Open => FetchKind::Open,
         EventType::Click => FetchKind::Click,
         _ => return,
     };
-    let agent = event.texts.get(Col::UserAgent).map(|name| agents.of(name));
+    let agent = event
+        .texts
+        .get(Col::UserAgent)
+        .map(|name| agents.meaning(name.as_bytes(), || Agent::of(name)));
     let fetch = Fetch {
         kind,
         bot_event: event.bot_event.as_deref(),
@@ -304,7 +276,7 @@ fn judge_fetch(event: &mut Event<'_>, time: i64, agents: &mut Agents) {
         millis_after_send: event.sent_time.map(|sent| time.saturating_sub(sent) / 1000),
         unsubscribe_link: event.unsubscribe_link,
     };
-    let (actor, reason) = actor::judge_known(&fetch, agent.as_ref());
+    let (actor, reason) = actor::judge_known(&fetch, agent);
     event.texts.set(Col::Actor, actor.as_str());
     event.texts.set(Col::ActorReason, reason);
     event.texts.set(Col::RuleVersion, RULE_VERSION);
