@@ -5,7 +5,10 @@
 //! memory is what reading the same bytes again would give.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use memchr::memmem::Finder;
 
 use crate::dictionary::Dictionary;
 use crate::event::recycle;
@@ -17,8 +20,8 @@ use crate::json::reader::{Field, Reader};
 const REMEMBERED_BYTES: usize = 4 << 20;
 /// Longer ones are read every time.
 const LONGEST_REMEMBERED: usize = 16 << 10;
-/// Sets that are looked at first, without knowing where the tags end: those that came last.
-const RECENT: usize = 4;
+/// How objects of lists end that are written without white space.
+static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("]}"));
 /// Tags that fill columns of their own.
 pub(crate) const WANTED: usize = 4;
 
@@ -61,12 +64,8 @@ struct Memory {
     /// The sets as they are written.
     raw: Dictionary,
     sets: Vec<SavedSet>,
-    /// Numbers of the sets that came last, the latest first; [`NONE`] where there were fewer.
-    recent: [u32; RECENT],
     generation: u64,
 }
-
-const NONE: u32 = u32::MAX;
 
 /// No two beginnings of a memory have the same number, in whichever thread.
 static GENERATIONS: AtomicU64 = AtomicU64::new(1);
@@ -74,8 +73,7 @@ static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 impl Default for Memory {
     fn default() -> Self {
         let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
-        let recent = [NONE; RECENT];
-        Self { raw: Dictionary::default(), sets: Vec::new(), recent, generation }
+        Self { raw: Dictionary::default(), sets: Vec::new(), generation }
     }
 }
 
@@ -157,7 +155,6 @@ impl<'a> Tags<'a> {
         let Ok(raw) = ahead.skip_container() else { return self.read_each(reader) };
         if raw.len() <= LONGEST_REMEMBERED {
             if let Some(place) = self.memory.raw.find(raw.as_bytes()) {
-                self.memory.came(place);
                 self.place = Some(place as usize);
                 self.raw = Some(raw);
                 *reader = ahead;
@@ -306,33 +303,17 @@ impl Memory {
         if self.raw.bytes().len() > REMEMBERED_BYTES {
             *self = Self::default();
         }
-        let place = self.raw.code(raw.as_bytes());
-        self.came(place);
+        self.raw.code(raw.as_bytes());
         self.sets.push(set);
         self.sets.len() - 1
     }
 
-    fn came(&mut self, place: u32) {
-        self.recent.rotate_right(1);
-        self.recent[0] = place;
-    }
-
-    /// Which of the sets that came last `rest` begins with, and its length. Where an object ends can
-    /// be told from its own bytes, so nothing that begins with a whole one is another.
-    fn recall(&mut self, rest: &[u8]) -> Option<(u32, usize)> {
-        for i in 0..RECENT {
-            let place = self.recent[i];
-            if place == NONE {
-                return None;
-            }
-            let known = self.raw.get(place);
-            if rest.starts_with(known) {
-                let length = known.len();
-                self.recent[..=i].rotate_right(1);
-                return Some((place, length));
-            }
-        }
-        None
+    /// Which of the sets `rest` begins with, and its length, found without following its brackets. Where
+    /// an object ends can be told from its own bytes, so nothing that begins with a whole one is another.
+    fn recall(&self, rest: &[u8]) -> Option<(u32, usize)> {
+        let near = rest.get(..LONGEST_REMEMBERED).unwrap_or(rest);
+        let length = END.find(near)? + END.needle().len();
+        Some((self.raw.find(&rest[..length])?, length))
     }
 }
 
