@@ -6,6 +6,7 @@
 
 mod coded;
 mod columns;
+mod ids;
 mod tags;
 
 use std::collections::HashMap;
@@ -25,7 +26,8 @@ use crate::decode::{DecodedPartition, Origin};
 use crate::event::{COLS, Col, Texts};
 use crate::tags::Tags;
 use coded::{CODED, ValueArrays, Values, coded_type, is_coded, repeated};
-use columns::{NumberColumn, TextColumn};
+use columns::{CodeColumn, NumberColumn, TextColumn};
+use ids::{ID_DIGITS, id_column};
 
 static DECODED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let file = EVENTS.file_schema();
@@ -168,6 +170,7 @@ impl Batches {
             builder.dates.push(event_date);
         }
         builder.event_ids.push(event_id);
+        builder.bytes += ID_DIGITS;
         builder.event_times.push(event_time);
         Row { builder, values: &mut self.values, row }
     }
@@ -263,9 +266,7 @@ impl Row<'_> {
     /// Fills in all of these columns.
     #[inline]
     pub(crate) fn texts(&mut self, texts: &Texts<'_>) {
-        for (col, text) in texts.filled() {
-            self.text(col, text);
-        }
+        texts.each(|col, text| self.text(col, text));
     }
 
     pub(crate) fn sent_time(&mut self, time: Option<i64>) {
@@ -292,22 +293,6 @@ impl Row<'_> {
             self.builder.tags.set(self.row, code);
         }
     }
-
-    /// Ends the row: writes what only the builder knows.
-    pub(crate) fn finish(self) {
-        let mut hex = [0; 32];
-        write_hex(self.builder.event_ids[self.row], &mut hex);
-        let hex = std::str::from_utf8(&hex).unwrap_or_default();
-        self.builder.bytes += hex.len();
-        self.builder.texts[Col::EventId as usize].set(self.row, hex);
-    }
-}
-
-fn write_hex(id: u128, out: &mut [u8; 32]) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in out.as_chunks_mut::<2>().0.iter_mut().zip(id.to_be_bytes()) {
-        *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-    }
 }
 
 /// The columns of one date, or of all dates that have no others.
@@ -325,11 +310,11 @@ struct Builder {
     sent_time: NumberColumn<i64>,
     processing_ms: NumberColumn<i64>,
     recipient_count: NumberColumn<i32>,
-    tags: NumberColumn<i32>,
+    tags: CodeColumn,
     /// Columns of texts; those of columns of codes stay empty …
     texts: [TextColumn; COLS],
     /// … and the other way round.
-    codes: [NumberColumn<i32>; COLS],
+    codes: [CodeColumn; COLS],
     bytes: usize,
 }
 
@@ -345,9 +330,9 @@ impl Builder {
             sent_time: NumberColumn::default(),
             processing_ms: NumberColumn::default(),
             recipient_count: NumberColumn::default(),
-            tags: NumberColumn::default(),
+            tags: CodeColumn::default(),
             texts: [const { TextColumn::EMPTY }; COLS],
-            codes: std::array::from_fn(|_| NumberColumn::default()),
+            codes: std::array::from_fn(|_| CodeColumn::default()),
             bytes: 0,
         };
         if let Some(expected) = expected {
@@ -361,7 +346,7 @@ impl Builder {
             }
             for (column, coded) in builder.codes.iter_mut().zip(expected.coded) {
                 if coded {
-                    column.values.reserve(expected.rows + expected.rows / 8);
+                    column.codes.reserve(expected.rows + expected.rows / 8);
                 }
             }
         }
@@ -384,7 +369,7 @@ impl Builder {
         let frequency = self.frequency;
         if let Some(event_date) = self.event_date {
             let event_times = bounds(self.event_times.iter().copied());
-            let batch = Arc::new(self.into_batch(event_ids.len(), origins, values));
+            let batch = Arc::new(self.into_batch(&event_ids, origins, values));
             done.push(DecodedPartition {
                 event_date,
                 frequency,
@@ -397,7 +382,7 @@ impl Builder {
         }
         let dates = std::mem::take(&mut self.dates);
         let times = self.event_times.clone();
-        let batch = self.into_batch(event_ids.len(), origins, values);
+        let batch = self.into_batch(&event_ids, origins, values);
         // Stable: rows of one date keep their order. There are as many as fit into one batch.
         let mut order: Vec<u32> = (0..dates.len() as u32).collect();
         order.sort_by_key(|row| dates[*row as usize]);
@@ -421,13 +406,15 @@ impl Builder {
 
     fn into_batch(
         mut self,
-        rows: usize,
+        event_ids: &[u128],
         origins: &[RowOrigin],
         values: &ValueArrays,
     ) -> RecordBatch {
+        let rows = event_ids.len();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(COLS + 8);
         for field in DECODED_SCHEMA.fields() {
             let column: ArrayRef = match field.name().as_str() {
+                "event_id" => Arc::new(id_column(event_ids)),
                 "event_time" => Arc::new(
                     TimestampMicrosecondArray::from(std::mem::take(&mut self.event_times))
                         .with_timezone("UTC"),

@@ -241,6 +241,7 @@ impl Reading<'_> {
         Ok(!matches!(read, Pinpoint::Other))
     }
 
+    #[inline(always)]
     fn empty_event<'a>(&mut self, source: Source) -> Event<'a> {
         Event::new(source, self.lists.take().unwrap_or_default())
     }

@@ -114,13 +114,15 @@ pub(crate) struct Texts<'a> {
     pieces: [&'a str; COLS],
     /// Columns whose texts are pieces of the document, as bits.
     borrowed: u64,
-    /// The texts of the other columns that are filled in.
+    /// The texts of the columns in `owned_cols`.
     owned: Vec<(Col, String)>,
+    /// The other columns that are filled in, as bits.
+    owned_cols: u64,
 }
 
 impl Default for Texts<'_> {
     fn default() -> Self {
-        Self { pieces: [""; COLS], borrowed: 0, owned: Vec::new() }
+        Self { pieces: [""; COLS], borrowed: 0, owned: Vec::new(), owned_cols: 0 }
     }
 }
 
@@ -131,8 +133,9 @@ impl<'a> Texts<'a> {
         match text.into() {
             Cow::Borrowed(text) => self.set_piece(col, text),
             Cow::Owned(text) => {
-                self.owned.retain(|(other, _)| *other != col);
-                self.borrowed &= !(1 << col as usize);
+                self.drop_owned(col);
+                self.borrowed &= !bit(col);
+                self.owned_cols |= bit(col);
                 self.owned.push((col, text));
             }
         }
@@ -141,11 +144,17 @@ impl<'a> Texts<'a> {
     /// Fills a column in with a piece of the document.
     #[inline(always)]
     pub(crate) fn set_piece(&mut self, col: Col, piece: &'a str) {
-        if !self.owned.is_empty() {
+        self.drop_owned(col);
+        self.pieces[col as usize] = piece;
+        self.borrowed |= bit(col);
+    }
+
+    #[inline(always)]
+    fn drop_owned(&mut self, col: Col) {
+        if self.owned_cols & bit(col) != 0 {
+            self.owned_cols &= !bit(col);
             self.owned.retain(|(other, _)| *other != col);
         }
-        self.pieces[col as usize] = piece;
-        self.borrowed |= 1 << col as usize;
     }
 
     /// What a column holds.
@@ -154,6 +163,9 @@ impl<'a> Texts<'a> {
         if let Some(text) = self.piece(col) {
             return Some(text);
         }
+        if self.owned_cols & bit(col) == 0 {
+            return None;
+        }
         let (_, text) = self.owned.iter().find(|(other, _)| *other == col)?;
         Some(text)
     }
@@ -161,30 +173,37 @@ impl<'a> Texts<'a> {
     /// What a column holds, if it is a piece of the document.
     #[inline]
     pub(crate) fn piece(&self, col: Col) -> Option<&'a str> {
-        (self.borrowed >> col as usize & 1 == 1).then(|| self.pieces[col as usize])
+        (self.borrowed & bit(col) != 0).then(|| self.pieces[col as usize])
     }
 
     /// What a column holds, and leaves it empty.
     pub(crate) fn take(&mut self, col: Col) -> Option<Cow<'a, str>> {
         if let Some(text) = self.piece(col) {
-            self.borrowed &= !(1 << col as usize);
+            self.borrowed &= !bit(col);
             return Some(Cow::Borrowed(text));
         }
         let at = self.owned.iter().position(|(other, _)| *other == col)?;
+        self.owned_cols &= !bit(col);
         Some(Cow::Owned(self.owned.swap_remove(at).1))
     }
 
-    /// The columns that are filled in, and what they hold.
-    #[inline]
-    pub(crate) fn filled(&self) -> impl Iterator<Item = (Col, &str)> {
+    /// Visits the columns that are filled in, and what they hold.
+    #[inline(always)]
+    pub(crate) fn each(&self, mut visit: impl FnMut(Col, &str)) {
         let mut rest = self.borrowed;
-        let pieces = std::iter::from_fn(move || {
-            let col = *Col::ALL.get(rest.trailing_zeros() as usize)?;
+        while let Some(col) = Col::ALL.get(rest.trailing_zeros() as usize) {
             rest &= rest - 1;
-            Some((col, self.pieces[col as usize]))
-        });
-        pieces.chain(self.owned.iter().map(|(col, text)| (*col, text.as_str())))
+            visit(*col, self.pieces[*col as usize]);
+        }
+        for (col, text) in &self.owned {
+            visit(*col, text);
+        }
     }
+}
+
+#[inline(always)]
+const fn bit(col: Col) -> u64 {
+    1 << col as usize
 }
 
 /// One recipient that an event names, with what it says about that one.
@@ -266,7 +285,8 @@ pub(crate) fn recycle<T, U>(mut list: Vec<T>) -> Vec<U> {
 }
 
 impl<'a> Event<'a> {
-    /// The lists of an event that is done with.
+    /// The lists of an event that is done with. Events are large, so they are not handed over.
+    #[inline(always)]
     pub(crate) fn into_lists(self) -> Lists {
         Lists {
             destinations: recycle(self.destinations),
@@ -276,7 +296,8 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// An event of which nothing is known yet.
+    /// An event of which nothing is known yet. Events are large, so they are made where they stay.
+    #[inline(always)]
     pub(crate) fn new(source: Source, lists: Lists) -> Self {
         Self {
             kind: EventType::Unknown,

@@ -41,36 +41,78 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     parse_epoch(bytes)
 }
 
-/// `2022-03-05T15:55:53.969Z`, which is nearly every timestamp there is.
+/// `2022-03-05T15:55:53.969Z`, which is nearly every timestamp there is: eight bytes at a time.
 fn parse_utc_millis(bytes: &[u8]) -> Option<i64> {
-    let bytes: &[u8; 24] = bytes.try_into().ok()?;
-    let punctuation = bytes[4] == b'-'
-        && bytes[7] == b'-'
-        && bytes[10] == b'T'
-        && bytes[13] == b':'
-        && bytes[16] == b':'
-        && bytes[19] == b'.'
-        && bytes[23] == b'Z';
-    if !punctuation {
-        return None;
-    }
-    let mut largest = 0;
-    let mut digit = |at: usize| {
-        let value = bytes[at].wrapping_sub(b'0');
-        largest = if value > largest { value } else { largest };
-        u32::from(value)
+    const YEAR_MONTH: Form = Form::of(b"0000-00-");
+    const DAY_MINUTE: Form = Form::of(b"00T00:00");
+    const SECOND_MILLI: Form = Form::of(b":00.000Z");
+    let (words, []) = bytes.as_chunks::<8>() else { return None };
+    let [first, second, third] = words else { return None };
+    let year_month = YEAR_MONTH.digits(first)?;
+    let day_minute = DAY_MINUTE.digits(second)?;
+    let second_milli = SECOND_MILLI.digits(third)?;
+    let year_month_pairs = pairs(year_month);
+    let day_minute = pairs(day_minute);
+    let second_milli_pairs = pairs(second_milli);
+    let civil = Civil {
+        year: byte(year_month_pairs, 0) * 100 + byte(year_month_pairs, 2),
+        month: byte(year_month_pairs, 5),
+        day: byte(day_minute, 0),
+        hour: byte(day_minute, 3),
+        minute: byte(day_minute, 6),
+        second: byte(second_milli_pairs, 1),
+        micros: (byte(second_milli_pairs, 4) * 10 + byte(second_milli, 6)) * 1000,
     };
-    let year = digit(0) * 1000 + digit(1) * 100 + digit(2) * 10 + digit(3);
-    let month = digit(5) * 10 + digit(6);
-    let day = digit(8) * 10 + digit(9);
-    let hour = digit(11) * 10 + digit(12);
-    let minute = digit(14) * 10 + digit(15);
-    let second = digit(17) * 10 + digit(18);
-    let millis = digit(20) * 100 + digit(21) * 10 + digit(22);
-    if largest > 9 {
-        return None;
+    instant(civil, 0)
+}
+
+/// What eight bytes have to look like.
+struct Form {
+    /// The bytes, with `0` for any digit.
+    bytes: u64,
+    /// Six where a digit stands.
+    six: u64,
+    /// Bits that must not be set: where a digit stands, those of sixteen and more.
+    never: u64,
+}
+
+impl Form {
+    const fn of(form: &[u8; 8]) -> Self {
+        let (mut six, mut never) = ([0; 8], [0xff; 8]);
+        let mut place = 0;
+        while place < 8 {
+            if form[place] == b'0' {
+                (six[place], never[place]) = (6, 0xf0);
+            }
+            place += 1;
+        }
+        Self {
+            bytes: u64::from_le_bytes(*form),
+            six: u64::from_le_bytes(six),
+            never: u64::from_le_bytes(never),
+        }
     }
-    instant(Civil { year, month, day, hour, minute, second, micros: millis * 1000 }, 0)
+
+    /// The values of the digits, each in its byte; all other bytes are zero.
+    #[inline]
+    fn digits(&self, bytes: &[u8; 8]) -> Option<u64> {
+        // A digit differs from `0` by its value, and six more than that is still below sixteen.
+        let digits = u64::from_le_bytes(*bytes) ^ self.bytes;
+        let beyond = digits | digits.wrapping_add(self.six);
+        (beyond & self.never == 0).then_some(digits)
+    }
+}
+
+/// For each byte of digits the number of two digits that begins there.
+#[inline]
+fn pairs(digits: u64) -> u64 {
+    // No byte is above nine, so none reaches into the next.
+    digits * 10 + (digits >> 8)
+}
+
+#[inline]
+fn byte(word: u64, place: u32) -> u32 {
+    (word >> (8 * place)) as u32 & 0xff
 }
 
 /// A date and a time of day as written, not yet checked.
@@ -355,7 +397,7 @@ fn parse_exponent(bytes: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_timestamp;
+    use super::{parse_iso, parse_timestamp, parse_utc_millis};
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
     /// 2022-03-05T15:55:53Z.
@@ -436,6 +478,28 @@ mod tests {
     fn a_leap_second_stays_in_its_minute() {
         assert_eq!(parse_timestamp("2016-12-31T23:59:60.500Z"), Some(1_483_228_800_000_000 - 1));
         assert_eq!(parse_timestamp("2016-12-31T23:59:61.000Z"), None);
+    }
+
+    #[test]
+    fn the_usual_spelling_is_read_as_any_other() {
+        for usual in ["2022-03-05T15:55:53.969Z", "0999-12-31T23:59:59.090Z"] {
+            for place in 0..usual.len() {
+                for byte in 0..=255 {
+                    let mut bytes = usual.as_bytes().to_vec();
+                    bytes[place] = byte;
+                    let is_digit = usual.as_bytes()[place].is_ascii_digit();
+                    let is_usual =
+                        if is_digit { byte.is_ascii_digit() } else { usual == as_text(&bytes) };
+                    let expected = is_usual.then(|| parse_iso(&bytes)).flatten();
+                    assert_eq!(parse_utc_millis(&bytes), expected, "{byte:#x} at {place}");
+                }
+            }
+        }
+        assert_eq!(parse_utc_millis(b"2022-03-05T15:55:53.9690Z"), None);
+    }
+
+    fn as_text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
     }
 
     #[test]

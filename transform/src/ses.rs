@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use hearback_schemas::{Channel, EventType};
+use memchr::memmem::Finder;
 
 use crate::decode::DecodeOptions;
 use crate::event::{Col, Event};
@@ -277,7 +278,7 @@ fn read_section<'a>(
             SectionKey::Link => event.full_link = event.read_field(reader, path, key)?,
             SectionKey::LinkTags => {
                 let raw = reader.skip()?;
-                event.unsubscribe_link = raw.contains("nsubscribe");
+                event.unsubscribe_link = UNSUBSCRIBE.find(raw.as_bytes()).is_some();
                 event.keep(path, key, raw);
             }
             SectionKey::ContactList => {
@@ -291,6 +292,9 @@ fn read_section<'a>(
     }
     Ok(())
 }
+
+/// What links to unsubscribe by have in their tags, with a capital or without.
+static UNSUBSCRIBE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("nsubscribe"));
 
 /// The tag that SES puts on every message sent with a configuration set.
 static CONFIGURATION_SET: LazyLock<[String; 1]> =

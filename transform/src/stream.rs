@@ -434,29 +434,13 @@ enum Ending {
 fn write_place(site: &Site<'_>, out: &mut String) {
     out.clear();
     match site.place {
-        Place::Offset(offset) => write_number(offset, out),
+        Place::Offset(offset) => out.push_str(itoa::Buffer::new().format(offset)),
         Place::Sequence(sequence) => out.push_str(sequence),
     }
     if site.ordinal > 0 {
         out.push(':');
-        write_number(site.ordinal, out);
+        out.push_str(itoa::Buffer::new().format(site.ordinal));
     }
-}
-
-/// Appends a number in digits; every row has one.
-fn write_number(mut number: u64, out: &mut String) {
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        // A digit is below ten.
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
 }
 
 /// The elements of an array that is the whole text.

@@ -2,7 +2,6 @@
 //!
 //! Owns the invariant that codes and dictionaries belong together: they are begun and ended at once.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
@@ -10,7 +9,7 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, StringArray, new
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
-use super::columns::NumberColumn;
+use super::columns::CodeColumn;
 use super::tags::TagSets;
 use crate::dictionary::{Dictionary, equal};
 use crate::event::{COLS, Col};
@@ -75,6 +74,8 @@ pub(super) fn coded_type(values: &DataType) -> DataType {
 pub(super) struct Values {
     texts: [TextCodes; COLS],
     tags: TagSets,
+    /// Bytes of all texts.
+    bytes: usize,
     /// For each code of a domain, that of its provider; or none yet.
     providers: Vec<Option<i32>>,
     /// Rows without any value, for columns that have none.
@@ -85,29 +86,42 @@ pub(super) struct Values {
 #[derive(Debug, Default)]
 struct TextCodes {
     dictionary: Dictionary,
-    /// The code that was given out last …
-    last: i32,
-    /// … and where its text stands in the dictionary; nowhere if there is none.
-    last_text: Range<usize>,
+    /// Texts that came lately, each in the place that its bytes give it.
+    recent: [Recent; RECENT],
 }
 
+/// A text of the dictionary; an empty one if there is none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    code: i32,
+    start: u32,
+    end: u32,
+}
+
+/// Places for recent texts of a column: feedback of a few mailings, providers and servers comes mixed.
+const RECENT: usize = 16;
+
 impl TextCodes {
+    /// The code of a text, if it came lately.
     #[inline(always)]
-    fn code(&mut self, text: &str) -> i32 {
-        let text = text.as_bytes();
-        let last = self.dictionary.bytes().get(self.last_text.clone()).unwrap_or_default();
-        if !text.is_empty() && equal(last, text) {
-            return self.last;
-        }
-        self.other_code(text)
+    fn recent(&self, text: &[u8]) -> Option<i32> {
+        let recent = &self.recent[place(text)];
+        let known = self.dictionary.bytes().get(recent.start as usize..recent.end as usize)?;
+        (!text.is_empty() && equal(known, text)).then_some(recent.code)
     }
 
-    fn other_code(&mut self, text: &[u8]) -> i32 {
+    /// The code of any text. The bytes of one that is new are counted in `bytes`.
+    #[inline(never)]
+    fn other_code(&mut self, text: &[u8], bytes: &mut usize) -> i32 {
+        let before = self.dictionary.bytes().len();
         let code = self.dictionary.code(text);
-        let end = self.dictionary.ends()[code as usize] as usize;
-        self.last_text = end - text.len()..end;
-        self.last = code.cast_signed();
-        self.last
+        *bytes += self.dictionary.bytes().len() - before;
+        let end = self.dictionary.ends()[code as usize];
+        // The text is in the dictionary, whose ends are as wide.
+        let start = end - text.len() as u32;
+        let code = code.cast_signed();
+        self.recent[place(text)] = Recent { code, start, end };
+        code
     }
 
     fn finish(&mut self) -> ArrayRef {
@@ -117,9 +131,23 @@ impl TextCodes {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         let bytes = Buffer::from(self.dictionary.bytes());
         self.dictionary.clear();
-        self.last_text = 0..0;
+        self.recent = [Recent::default(); RECENT];
         Arc::new(StringArray::new(offsets, bytes, None))
     }
+}
+
+/// Where among the recent texts a text belongs: mostly another place for another text.
+#[inline(always)]
+fn place(text: &[u8]) -> usize {
+    let ends = match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            u32::from_le_bytes(*first).rotate_left(13) ^ u32::from_le_bytes(*last)
+        }
+        _ => text.iter().fold(0, |mixed, byte| mixed << 8 | u32::from(*byte)),
+    };
+    // Of the length and of a product the upper bits depend on all that goes in.
+    let mixed = (ends ^ (text.len() as u32) << 16).wrapping_mul(0x9e37_79b1);
+    (mixed >> 28) as usize % RECENT
 }
 
 impl Default for Values {
@@ -127,6 +155,7 @@ impl Default for Values {
         Self {
             texts: std::array::from_fn(|_| TextCodes::default()),
             tags: TagSets::default(),
+            bytes: 0,
             providers: Vec::new(),
             nothing: new_null_array(&coded_type(&DataType::Utf8), 0),
         }
@@ -137,7 +166,11 @@ impl Values {
     /// The code of a text in its column.
     #[inline(always)]
     pub(super) fn text(&mut self, col: Col, text: &str) -> i32 {
-        self.texts[col as usize].code(text)
+        let codes = &mut self.texts[col as usize];
+        match codes.recent(text.as_bytes()) {
+            Some(code) => code,
+            None => codes.other_code(text.as_bytes(), &mut self.bytes),
+        }
     }
 
     /// The codes of a domain and of whoever runs its mailboxes, which is asked once for each domain.
@@ -163,8 +196,7 @@ impl Values {
 
     /// Bytes of all values. Arrow's offsets are 32 bits wide, so they must not become too many.
     pub(super) fn bytes(&self) -> usize {
-        let texts: usize = self.texts.iter().map(|codes| codes.dictionary.bytes().len()).sum();
-        texts + self.tags.bytes()
+        self.bytes + self.tags.bytes()
     }
 
     /// Ends all dictionaries and begins new ones.
@@ -173,6 +205,7 @@ impl Values {
             self.nothing = new_null_array(&coded_type(&DataType::Utf8), rows);
         }
         self.providers.clear();
+        self.bytes = 0;
         ValueArrays {
             texts: self.texts.each_mut().map(TextCodes::finish),
             tags: self.tags.finish(tags),
@@ -191,7 +224,7 @@ pub(super) struct ValueArrays {
 
 impl ValueArrays {
     /// A column of codes as an array.
-    pub(super) fn texts(&self, col: usize, codes: &mut NumberColumn<i32>, rows: usize) -> ArrayRef {
+    pub(super) fn texts(&self, col: usize, codes: &mut CodeColumn, rows: usize) -> ArrayRef {
         if codes.is_empty() && rows <= self.nothing.len() {
             return self.nothing.slice(0, rows);
         }
@@ -199,12 +232,12 @@ impl ValueArrays {
     }
 
     /// The column of tags as an array.
-    pub(super) fn tags(&self, codes: &mut NumberColumn<i32>, rows: usize) -> ArrayRef {
+    pub(super) fn tags(&self, codes: &mut CodeColumn, rows: usize) -> ArrayRef {
         array_of(codes, rows, &self.tags)
     }
 }
 
-fn array_of(codes: &mut NumberColumn<i32>, rows: usize, values: &ArrayRef) -> ArrayRef {
+fn array_of(codes: &mut CodeColumn, rows: usize, values: &ArrayRef) -> ArrayRef {
     let (codes, nulls) = codes.finish(rows);
     let keys = Int32Array::new(codes.into(), nulls);
     Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::clone(values)))
@@ -217,7 +250,7 @@ pub(super) fn repeated<'t>(
     rows: usize,
 ) -> ArrayRef {
     let mut texts: Vec<&str> = Vec::new();
-    let mut codes = NumberColumn::default();
+    let mut codes = CodeColumn::default();
     let mut runs = runs.peekable();
     while let Some((start, text)) = runs.next() {
         let end = runs.peek().map_or(rows, |(next, _)| *next);

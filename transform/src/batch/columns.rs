@@ -79,21 +79,24 @@ impl TextColumn {
 }
 
 /// Appends a text. Most are short, and a call of `memcpy` costs more than they do.
-#[inline]
+#[inline(always)]
 fn append(bytes: &mut Vec<u8>, text: &[u8]) {
     let length = text.len();
-    if length > 32 {
+    if length > 64 {
         bytes.extend_from_slice(text);
         return;
     }
-    bytes.reserve(32);
+    bytes.reserve(64);
     let end = bytes.len();
-    // SAFETY: 32 bytes are reserved behind `end`; each copy reads inside `text` and writes at most
+    // SAFETY: 64 bytes are reserved behind `end`; each copy reads inside `text` and writes at most
     // `length` bytes. The two copies of a branch overlap and together cover all of `text`.
     unsafe {
         let from = text.as_ptr();
         let to = bytes.as_mut_ptr().add(end);
-        if length >= 16 {
+        if length >= 32 {
+            std::ptr::copy_nonoverlapping(from, to, 32);
+            std::ptr::copy_nonoverlapping(from.add(length - 32), to.add(length - 32), 32);
+        } else if length >= 16 {
             std::ptr::copy_nonoverlapping(from, to, 16);
             std::ptr::copy_nonoverlapping(from.add(length - 16), to.add(length - 16), 16);
         } else if length >= 8 {
@@ -111,6 +114,51 @@ fn append(bytes: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
+/// A column of codes of a dictionary.
+#[derive(Debug, Default)]
+pub(super) struct CodeColumn {
+    /// [`NO_CODE`] where a row has none.
+    pub(super) codes: Vec<i32>,
+}
+
+/// Codes are numbers of values, so never negative.
+const NO_CODE: i32 = -1;
+
+impl CodeColumn {
+    /// Whether no row has a code.
+    pub(super) fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+
+    #[inline(always)]
+    pub(super) fn set(&mut self, row: usize, code: i32) {
+        if self.codes.len() != row {
+            self.catch_up(row);
+        }
+        self.codes.push(code);
+    }
+
+    #[inline(never)]
+    fn catch_up(&mut self, row: usize) {
+        self.codes.resize(row, NO_CODE);
+    }
+
+    /// The codes, 0 where there is none, and where there is one.
+    pub(super) fn finish(&mut self, rows: usize) -> (Vec<i32>, Option<NullBuffer>) {
+        self.codes.resize(rows, NO_CODE);
+        let mut codes = std::mem::take(&mut self.codes);
+        let missing: usize = codes.iter().map(|code| usize::from(*code < 0)).sum();
+        if missing == 0 {
+            return (codes, None);
+        }
+        let filled = BooleanBuffer::collect_bool(rows, |row| codes[row] >= 0);
+        for code in &mut codes {
+            *code = (*code).max(0);
+        }
+        (codes, Some(NullBuffer::new(filled)))
+    }
+}
+
 /// A column of numbers.
 #[derive(Debug)]
 pub(super) struct NumberColumn<T> {
@@ -125,11 +173,6 @@ impl<T> Default for NumberColumn<T> {
 }
 
 impl<T: Copy + Default> NumberColumn<T> {
-    /// Whether no row has a value.
-    pub(super) fn is_empty(&self) -> bool {
-        self.filled.words.is_empty()
-    }
-
     #[inline(always)]
     pub(super) fn set(&mut self, row: usize, value: T) {
         if self.values.len() != row {

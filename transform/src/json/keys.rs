@@ -20,7 +20,7 @@ pub(crate) struct KeyOrder<K> {
     guesses: Vec<Guess<K>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Guess<K> {
     /// The key in quotes and its colon, filled up with zeros.
     bytes: Lane,
@@ -112,17 +112,26 @@ impl<K: Copy> Keys<'_, K> {
     ) -> Result<Option<(K, Cow<'a, str>)>> {
         if let Some(found) = reader.lane_of_key(self.first) {
             let found = lane(found);
-            // A key may be left out now and then.
-            for (ahead, guess) in self.order.guesses.iter().skip(self.at).take(2).enumerate() {
-                if guess.is(&found) {
-                    self.at += ahead + 1;
-                    let key = reader.take_guessed_key(self.first, guess.length);
-                    self.first = false;
-                    return Ok(Some((guess.meaning, Cow::Borrowed(key))));
-                }
+            if let Some(guess) = self.guessed(&found) {
+                let key = reader.take_guessed_key(self.first, guess.length);
+                self.first = false;
+                return Ok(Some((guess.meaning, Cow::Borrowed(key))));
             }
         }
         self.next_unguessed(reader, meaning)
+    }
+
+    /// The guess that is due, or the one behind it, for a key may be left out now and then.
+    #[inline(always)]
+    fn guessed(&mut self, found: &Lane) -> Option<Guess<K>> {
+        let (due, rest) = self.order.guesses.get(self.at..)?.split_first()?;
+        if due.is(found) {
+            self.at += 1;
+            return Some(*due);
+        }
+        let next = rest.first().filter(|guess| guess.is(found))?;
+        self.at += 2;
+        Some(*next)
     }
 
     fn next_unguessed<'a>(
