@@ -14,8 +14,9 @@ fn deltalake_polars_and_duckdb_count_what_hearback_counts() {
     hearback.ingest(&[&source]);
     let ours = hearback.run([
         "query",
-        "SELECT event_type, count(*) AS n, count(recipient) AS named, min(event_time) AS first \
-         FROM events GROUP BY event_type ORDER BY event_type",
+        "SELECT event_type, count(*) AS n, count(recipient) AS named, min(event_time) AS first, \
+         count(DISTINCT event_id) AS ids, max(event_id) AS last_id, \
+         count(DISTINCT source_sequence) AS places FROM events GROUP BY event_type ORDER BY event_type",
         "--format",
         "json",
     ]);
