@@ -4,10 +4,11 @@
     python3 -m venv /tmp/bench && /tmp/bench/bin/pip install -r benches/requirements.txt
     /tmp/bench/bin/python benches/compare.py [--messages N] [--rounds N] [--binary PATH]
 
-Conversion: newline-delimited SES events to zstd Parquet with about the same columns, two threads
-each, every engine in a process of its own; wall time from start to end of the process, peak memory
-from the kernel (ru_maxrss). hearback does more in that time: it classifies, deduplicates, partitions
-by day, writes bloom filters and commits to Delta.
+Conversion: newline-delimited SES events to zstd Parquet, one row per event and recipient, with the same
+columns as far as a query can say them (duckdb.sql, clickhouse.sql), two threads each, every engine in a
+process of its own; wall time from start to end of the process, peak memory from the kernel (ru_maxrss).
+The three tables are compared. hearback does more in that time: it classifies, deduplicates, partitions by
+day, writes bloom filters and commits to Delta.
 
 Queries: seven analyst questions on the Parquet files that hearback wrote, answered by both engines
 in processes that are already running, warm, best of `rounds`.
@@ -22,6 +23,7 @@ import pty
 import re
 import shutil
 import statistics
+import string
 import subprocess
 import sys
 import tempfile
@@ -31,70 +33,22 @@ THREADS = 2
 
 DUCKDB_CONVERT = """
 import duckdb, sys
-source, target = sys.argv[1:3]
 db = duckdb.connect()
 db.execute("SET threads = 2")
 db.execute("SET preserve_insertion_order = false")
-db.execute('''
-COPY (
-  SELECT
-    lower(replace(eventType, ' ', '_')) AS event_type,
-    coalesce(delivery.timestamp, bounce.timestamp, complaint.timestamp, open.timestamp, click.timestamp,
-             deliveryDelay.timestamp, mail.timestamp)::TIMESTAMP AS event_time,
-    mail.sendingAccountId AS account_id, mail.messageId AS message_id, mail.timestamp::TIMESTAMP AS sent_time,
-    mail.source AS sender, mail.destination AS destination, mail.commonHeaders.subject AS subject,
-    mail.tags AS tags,
-    delivery.processingTimeMillis AS processing_ms, delivery.smtpResponse AS smtp_response,
-    coalesce(delivery.reportingMTA, bounce.reportingMTA) AS reporting_mta,
-    bounce.bounceType AS bounce_type, bounce.bounceSubType AS bounce_subtype,
-    bounce.bouncedRecipients AS bounced_recipients, bounce.feedbackId AS feedback_id,
-    complaint.complainedRecipients AS complained_recipients,
-    complaint.complaintFeedbackType AS complaint_type,
-    deliveryDelay.delayType AS delay_type, deliveryDelay.delayedRecipients AS delayed_recipients,
-    coalesce(open.ipAddress, click.ipAddress) AS ip_address,
-    coalesce(open.userAgent, click.userAgent) AS user_agent, click.link AS link
-  FROM read_json('%s', format = 'newline_delimited', columns = {
-    eventType: 'VARCHAR',
-    mail: 'STRUCT("timestamp" VARCHAR, messageId VARCHAR, source VARCHAR, sendingAccountId VARCHAR, destination VARCHAR[], commonHeaders STRUCT(subject VARCHAR), tags MAP(VARCHAR, VARCHAR[]))',
-    delivery: 'STRUCT("timestamp" VARCHAR, processingTimeMillis BIGINT, recipients VARCHAR[], smtpResponse VARCHAR, reportingMTA VARCHAR)',
-    bounce: 'STRUCT("timestamp" VARCHAR, bounceType VARCHAR, bounceSubType VARCHAR, feedbackId VARCHAR, reportingMTA VARCHAR, bouncedRecipients STRUCT(emailAddress VARCHAR, status VARCHAR, diagnosticCode VARCHAR)[])',
-    complaint: 'STRUCT("timestamp" VARCHAR, feedbackId VARCHAR, complaintFeedbackType VARCHAR, complainedRecipients STRUCT(emailAddress VARCHAR)[])',
-    open: 'STRUCT("timestamp" VARCHAR, ipAddress VARCHAR, userAgent VARCHAR)',
-    click: 'STRUCT("timestamp" VARCHAR, ipAddress VARCHAR, userAgent VARCHAR, link VARCHAR)',
-    deliveryDelay: 'STRUCT("timestamp" VARCHAR, delayType VARCHAR, delayedRecipients STRUCT(emailAddress VARCHAR, status VARCHAR, diagnosticCode VARCHAR)[])'
-  })
-) TO '%s' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)
-''' %% (source, target))
-""".replace("%%", "%")
+db.execute(sys.argv[1])
+"""
 
 CHDB_CONVERT = """
 import chdb, sys
-source, target = sys.argv[1:3]
-chdb.query(f'''
-SELECT
-  eventType AS event_type,
-  coalesce(delivery.1, bounce.1, complaint.1, open.1, click.1, deliveryDelay.1, mail.1) AS event_time,
-  mail.4 AS account_id, mail.2 AS message_id, mail.1 AS sent_time, mail.3 AS sender,
-  mail.5 AS destination, mail.6.1 AS subject, mail.7 AS tags,
-  delivery.2 AS processing_ms, delivery.4 AS smtp_response, delivery.5 AS reporting_mta,
-  bounce.2 AS bounce_type, bounce.3 AS bounce_subtype, bounce.4 AS feedback_id, bounce.6 AS bounced_recipients,
-  complaint.3 AS complaint_type, complaint.4 AS complained_recipients,
-  deliveryDelay.2 AS delay_type, deliveryDelay.3 AS delayed_recipients,
-  open.2 AS open_ip, click.2 AS click_ip, open.3 AS open_agent, click.3 AS click_agent, click.4 AS link
-FROM file('{source}', 'JSONEachRow', '
-  eventType String,
-  mail Tuple("timestamp" Nullable(String), messageId Nullable(String), source Nullable(String), sendingAccountId Nullable(String), destination Array(String), commonHeaders Tuple(subject Nullable(String)), tags Map(String, Array(String))),
-  delivery Tuple("timestamp" Nullable(String), processingTimeMillis Nullable(Int64), recipients Array(String), smtpResponse Nullable(String), reportingMTA Nullable(String)),
-  bounce Tuple("timestamp" Nullable(String), bounceType Nullable(String), bounceSubType Nullable(String), feedbackId Nullable(String), reportingMTA Nullable(String), bouncedRecipients Array(Tuple(emailAddress String, status Nullable(String), diagnosticCode Nullable(String)))),
-  complaint Tuple("timestamp" Nullable(String), feedbackId Nullable(String), complaintFeedbackType Nullable(String), complainedRecipients Array(Tuple(emailAddress String))),
-  open Tuple("timestamp" Nullable(String), ipAddress Nullable(String), userAgent Nullable(String)),
-  click Tuple("timestamp" Nullable(String), ipAddress Nullable(String), userAgent Nullable(String), link Nullable(String)),
-  deliveryDelay Tuple("timestamp" Nullable(String), delayType Nullable(String), delayedRecipients Array(Tuple(emailAddress String, status Nullable(String), diagnosticCode Nullable(String))))
-')
-INTO OUTFILE '{target}' TRUNCATE FORMAT Parquet
-SETTINGS max_threads = 2, output_format_parquet_compression_method = 'zstd', input_format_skip_unknown_fields = 1,
-         input_format_json_ignore_unknown_keys_in_named_tuple = 1, input_format_json_defaults_for_missing_elements_in_named_tuple = 1
-''')
+chdb.query(sys.argv[1])
+"""
+
+# What the three tables have to agree on.
+CONTENT = """
+SELECT event_type, count(*), count(DISTINCT event_id), count(nullif(recipient, '')), count(nullif(status_code, '')),
+       count(nullif(diagnostic, '')), count(nullif(template, '')), count(nullif(user_agent, '')), sum(processing_ms)
+FROM read_parquet('{files}', hive_partitioning = true) GROUP BY 1 ORDER BY 1
 """
 
 QUERIES = {
@@ -128,7 +82,17 @@ def convert(name, source, binary, folder):
         command = [binary, "--lake", target, "ingest", source, "--format", "json"]
         return measured(command)
     program = {"duckdb": DUCKDB_CONVERT, "clickhouse": CHDB_CONVERT}[name]
-    return measured([sys.executable, "-c", program, source, os.path.join(target, "out.parquet")])
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.sql")) as file:
+        query = string.Template(file.read())
+    query = query.substitute(source=source, target=os.path.join(target, "out.parquet"))
+    return measured([sys.executable, "-c", program, query])
+
+
+def content(name, folder):
+    """What a table holds, by event type."""
+    import duckdb
+    files = "hearback/events/event_date=*/*.parquet" if name == "hearback" else f"{name}/out.parquet"
+    return duckdb.sql(CONTENT.format(files=os.path.join(folder, files))).fetchall()
 
 
 def compare_conversion(args, source, folder):
@@ -140,6 +104,10 @@ def compare_conversion(args, source, folder):
     for _ in range(args.rounds):
         for name in results:
             results[name].append(convert(name, source, args.binary, folder))
+    tables = {name: content(name, folder) for name in results}
+    for name, table in tables.items():
+        if table != tables["hearback"]:
+            sys.exit(f"{name} has other rows than hearback: {set(table) ^ set(tables['hearback'])}")
     print(f"\nJSON to Parquet: {size / 1e6:.0f} MB, {THREADS} threads each, median of {args.rounds}")
     print("| engine | seconds | MB/s | peak memory | throughput of hearback / this | memory of hearback / this |")
     print("|---|---|---|---|---|---|")
