@@ -19,7 +19,7 @@ pub struct IngestSettings {
     pub flush_bytes: u64,
     /// The longest a row waits for its commit. Default: 60 s.
     pub flush_interval: Duration,
-    /// Bytes that are decoded at a time. Default: 4 MiB. Memory grows with it: see
+    /// Bytes that are decoded at a time. Default: 8 MiB. Memory grows with it: see
     /// [the pipeline](crate::pipeline).
     pub chunk_bytes: usize,
     /// Message tags that fill the column `campaign`; the first that a message has wins.
@@ -42,7 +42,7 @@ impl Default for IngestSettings {
             flush_rows: 1_000_000,
             flush_bytes: 256 << 20,
             flush_interval: Duration::from_secs(60),
-            chunk_bytes: 4 << 20,
+            chunk_bytes: 8 << 20,
             campaign_tags: words(&["campaign"]),
             template_tags: words(&["template"]),
             tenant_tags: words(&["ses:tenant-name"]),

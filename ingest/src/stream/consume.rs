@@ -38,6 +38,8 @@ use crate::pipeline::{IngestSummary, Uncommitted};
 pub(super) const PAGES_WAITING: usize = 64;
 /// How long pages wait for more, so that small ones are decoded together.
 const GATHER: Duration = Duration::from_millis(500);
+/// Bytes of pages that are decoded together without waiting for more.
+const GATHERED_BYTES: u64 = 4 << 20;
 /// The end of a shard is committed soon, because its children wait for it.
 const FLUSH_AT_END: Duration = Duration::from_millis(200);
 /// Positions of a stream on which nothing happens are committed so often: they say up to when
@@ -274,7 +276,7 @@ impl<'a> Session<'a> {
         }
         self.inbox_bytes += page.bytes;
         self.inbox.push(page);
-        if self.inbox_bytes >= self.parts.request.settings.chunk_bytes as u64 {
+        if self.inbox_bytes >= GATHERED_BYTES {
             self.decode_inbox().await?;
         }
         Ok(())
