@@ -18,6 +18,7 @@ use object_store::path::Path;
 use object_store::{CredentialProvider, ObjectStore};
 use url::Url;
 
+use crate::causes::in_one_line;
 use crate::durable::DurableFiles;
 
 /// A place in a store: the store is rooted at the bucket or at the file system's root, so that one
@@ -272,7 +273,7 @@ impl CredentialProvider for ChainCredentials {
 /// reference, "Error responses".
 #[must_use]
 pub fn explain(error: &object_store::Error) -> String {
-    let text = error_chain(error);
+    let text = in_one_line(error);
     if text.contains("NoSuchBucket") {
         return "the bucket does not exist".to_owned();
     }
@@ -331,19 +332,8 @@ pub(crate) fn is_storage_full(error: &object_store::Error) -> bool {
         }
         cause = current.source();
     }
-    let text = error_chain(error);
+    let text = in_one_line(error);
     text.contains("No space left on device") || text.contains("QuotaExceeded")
-}
-
-fn error_chain(error: &object_store::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(current) = cause {
-        text.push_str(": ");
-        text.push_str(&current.to_string());
-        cause = current.source();
-    }
-    text
 }
 
 /// Answers of S3 are whole XML documents; the first line is enough, and enough is 300 characters.

@@ -2,6 +2,7 @@
 //!
 //! - [`archive`] keeps what was read from a stream in a second place.
 //! - [`aws`] opens the stores that locations name.
+//! - [`causes`] puts errors in words.
 //! - [`lambda`] is what the Lambda function does.
 //! - [`lake`] owns the Delta tables: commit protocol, dedupe, snapshots.
 //! - [`pipeline`] reads what the user names, decodes it on all cores and commits it: [`run`].
@@ -10,6 +11,7 @@
 
 pub mod archive;
 pub mod aws;
+pub mod causes;
 pub mod lake;
 pub mod lambda;
 pub mod pipeline;

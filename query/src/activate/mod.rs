@@ -12,20 +12,3 @@ pub mod consent;
 pub mod pace;
 pub mod segments;
 pub mod suppression;
-
-use std::error::Error;
-
-/// An error with its causes, each that adds something, for logs and metrics.
-pub(crate) fn in_one_line(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        let sentence = current.to_string();
-        if !line.contains(&sentence) {
-            line.push_str(": ");
-            line.push_str(&sentence);
-        }
-        cause = current.source();
-    }
-    line
-}

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use hearback_ingest::causes::causes;
+
 use crate::config::{ConfigError, KEYS};
 use crate::engine::EngineError;
 use crate::ops::logs::LogFormat;
@@ -139,18 +141,7 @@ impl CliError {
 impl CliError {
     /// The causes that add something, outermost first.
     fn causes(&self) -> Vec<String> {
-        let mut causes = Vec::new();
-        let mut said = self.sentence.clone();
-        let mut cause: Option<&dyn Error> = self.cause.as_deref().map(|cause| cause as &dyn Error);
-        while let Some(current) = cause {
-            let sentence = current.to_string();
-            if !said.contains(&sentence) {
-                causes.push(sentence.clone());
-            }
-            said = sentence;
-            cause = current.source();
-        }
-        causes
+        causes(&self.sentence, self.cause.as_deref().map(|cause| cause as &dyn Error))
     }
 }
 

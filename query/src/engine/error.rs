@@ -3,6 +3,7 @@
 
 use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::error::Result as DataFusionResult;
+use hearback_ingest::causes::in_one_line;
 
 use super::synonyms;
 use crate::nearest::nearest;
@@ -151,26 +152,12 @@ fn carried(error: &DataFusionError) -> Option<EngineError> {
     };
     match inner.downcast_ref::<EngineError>()? {
         EngineError::MissingLake { lake } => Some(EngineError::MissingLake { lake: lake.clone() }),
-        EngineError::Lake { table, source } => {
-            Some(EngineError::Lake { table: table.clone(), source: chain(source.as_ref()).into() })
-        }
+        EngineError::Lake { table, source } => Some(EngineError::Lake {
+            table: table.clone(),
+            source: in_one_line(source.as_ref()).into(),
+        }),
         _ => None,
     }
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let next = source.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = source.source();
-    }
-    text
 }
 
 /// Passes one of our errors through an interface that knows DataFusion's only.

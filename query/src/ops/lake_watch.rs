@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use hearback_ingest::CancelFlag;
+use hearback_ingest::causes::in_one_line;
 use hearback_ingest::lake::{Lake, LakeError, TableSnapshot};
 use hearback_schemas::{EVENTS, REJECTS, SEGMENT_LEDGER, SUPPRESSION_LEDGER, Table};
 
 use super::metrics::{TABLE_BYTES, TABLE_FILES, TABLE_LAST_WRITE, TABLE_ROWS, TABLE_VERSION};
 use super::vitals::Vitals;
-use crate::activate::in_one_line;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(15);

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hearback_ingest::CancelFlag;
+use hearback_ingest::causes::in_one_line;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -20,7 +21,6 @@ use super::destination::{self, Attempts, DestinationError};
 use super::error::SegmentError;
 use super::guards::{GuardName, Lifted, refusal};
 use super::plan::{Bench, Plan, PlanHeader, PlanOptions, plan};
-use crate::activate::in_one_line;
 use crate::ops::Vitals;
 use crate::ops::metrics::{SEGMENT_CHANGES, SEGMENT_LAST_RUN, SEGMENT_MEMBERS, SEGMENT_RUNS};
 

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use hearback_ingest::CancelFlag;
+use hearback_ingest::causes::in_one_line;
 use hearback_schemas::{EVENTS, SUPPRESSION_LEDGER, SUPPRESSION_LIST};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
@@ -22,7 +23,6 @@ use super::plan::Plan;
 use super::planner::{self, Request, Wish};
 use super::settings::{Between, Settings};
 use super::survey::{Freshness, Place, Survey, SurveyError};
-use crate::activate::in_one_line;
 use crate::engine::{Engine, EngineError, EngineSettings};
 use crate::ops::Vitals;
 use crate::ops::metrics::{SUPPRESSION_CHANGES, SUPPRESSION_LAST_ROUND, SUPPRESSION_ROUNDS};

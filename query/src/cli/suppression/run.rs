@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 use hearback_ingest::CancelFlag;
+use hearback_ingest::causes::in_one_line;
 
 use super::apply::operator;
 use super::now_us;
-use crate::activate::in_one_line;
 use crate::activate::suppression::runner::{Outcome, Round, Runner, Told};
 use crate::activate::suppression::settings::{Between, SHORTEST_ROUND, Settings};
 use crate::cli::{CliError, Session, ingest, memory, print};
