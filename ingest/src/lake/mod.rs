@@ -30,6 +30,7 @@ mod writer;
 
 use hearback_schemas::{TABLES, Table};
 
+pub use encode::has_bloom_filter;
 pub use error::LakeError;
 pub use ledger::LedgerWriter;
 pub use positions::{

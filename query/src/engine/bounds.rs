@@ -68,36 +68,29 @@ fn instant(at: i64) -> ScalarValue {
     ScalarValue::TimestampMicrosecond(Some(at), Some(Arc::from("UTC")))
 }
 
-/// What is known of a file, for the planner: in the order of `schema`, of the columns that `wanted` picks.
-pub(super) fn statistics(
-    file: &DataFile,
-    schema: &Schema,
-    wanted: impl Fn(&str) -> bool,
-) -> Statistics {
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| {
-            let mut statistics = ColumnStatistics::new_unknown();
-            let known = wanted(field.name()).then(|| bounds(file, field.name())).flatten();
-            if let Some(bounds) = known {
-                if let Some(nulls) = bounds.nulls {
-                    statistics.null_count = Precision::Exact(size(nulls));
-                }
-                if let Some(min) = bounds.min {
-                    statistics.min_value = Precision::Inexact(min);
-                }
-                if let Some(max) = bounds.max {
-                    statistics.max_value = Precision::Inexact(max);
-                }
-            }
-            statistics
-        })
-        .collect();
+/// What is known of a file, for the planner: in the order of the file's columns, of those of them that are
+/// `named`, each with its position. What is said of a partition column is added by the scan.
+pub(super) fn statistics(file: &DataFile, columns: usize, named: &[(usize, &str)]) -> Statistics {
+    // Room for the partition column as well: so many columns are not to be moved once for each file.
+    let mut column_statistics = Vec::with_capacity(columns + 1);
+    column_statistics.resize_with(columns, ColumnStatistics::new_unknown);
+    for (position, name) in named {
+        let Some(bounds) = bounds(file, name) else { continue };
+        let statistics: &mut ColumnStatistics = &mut column_statistics[*position];
+        if let Some(nulls) = bounds.nulls {
+            statistics.null_count = Precision::Exact(size(nulls));
+        }
+        if let Some(min) = bounds.min {
+            statistics.min_value = Precision::Inexact(min);
+        }
+        if let Some(max) = bounds.max {
+            statistics.max_value = Precision::Inexact(max);
+        }
+    }
     Statistics {
         num_rows: file.rows.map_or(Precision::Absent, |rows| Precision::Exact(size(rows))),
         total_byte_size: Precision::Inexact(size(file.size)),
-        column_statistics: columns,
+        column_statistics,
     }
 }
 

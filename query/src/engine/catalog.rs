@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex as StdMutex, OnceLock};
+use std::sync::{Arc, Mutex as StdMutex, OnceLock, Weak};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use super::error::{EngineError, external};
 use super::streams;
-use super::table::{LakeTable, Texts};
+use super::table::{LakeTable, TableColumns, Texts};
 use super::views::{DIALECT, VIEWS, view};
 
 /// Tables that statements can name.
@@ -51,15 +51,25 @@ impl CatalogProvider for LakeCatalog {
 
 /// The newest snapshot of each table that was asked for, kept between the statements of an engine:
 /// bringing one up to date costs a listing, loading it anew costs the whole log.
-#[derive(Debug)]
 pub(super) struct Snapshots {
     lake: Lake,
     known: Mutex<HashMap<&'static str, TableSnapshot>>,
+    columns: StdMutex<HashMap<(&'static str, Texts), Arc<TableColumns>>>,
 }
 
 impl Snapshots {
     pub(super) fn new(lake: Lake) -> Self {
-        Self { lake, known: Mutex::new(HashMap::new()) }
+        Self { lake, known: Mutex::new(HashMap::new()), columns: StdMutex::default() }
+    }
+
+    /// The table's columns as statements see them.
+    fn columns(&self, table: &'static Table, texts: Texts) -> Arc<TableColumns> {
+        let make = || Arc::new(TableColumns::new(table, texts));
+        match self.columns.lock() {
+            Ok(mut known) => Arc::clone(known.entry((table.name, texts)).or_insert_with(make)),
+            // Whoever holds a lock poisoned it by a panic; columns can always be worked out anew.
+            Err(_) => make(),
+        }
     }
 
     /// The table as it stands now.
@@ -80,14 +90,11 @@ pub(super) struct LakeSchema {
     texts: Texts,
     store: ObjectStoreUrl,
     /// The session that plans the views; set right after the session is made around this schema.
-    planning: OnceLock<PlanningState>,
+    planning: OnceLock<Weak<SessionState>>,
     made: Mutex<HashMap<String, Arc<dyn TableProvider>>>,
     /// The versions of the tables that were named.
     versions: StdMutex<HashMap<&'static str, u64>>,
 }
-
-/// Gives the state of the session that a schema belongs to, while that session lives.
-pub(super) type PlanningState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
 
 impl fmt::Debug for LakeSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,7 +114,7 @@ impl LakeSchema {
         })
     }
 
-    pub(super) fn plan_views_with(&self, state: PlanningState) {
+    pub(super) fn plan_views_with(&self, state: Weak<SessionState>) {
         // Set once, by the only caller.
         let _ = self.planning.set(state);
     }
@@ -124,8 +131,9 @@ impl LakeSchema {
                 {
                     versions.insert(table.name, version);
                 }
+                let columns = self.snapshots.columns(table, self.texts);
                 let store = self.store.clone();
-                Ok(Arc::new(LakeTable::new(table, store, snapshot.files, self.texts)))
+                Ok(Arc::new(LakeTable::new(table, columns, store, snapshot.files)))
             }
             Err(source) => {
                 external(EngineError::Lake { table: table.name.to_owned(), source: source.into() })
@@ -149,7 +157,7 @@ impl LakeSchema {
         let Some(view) = view(name) else {
             return Ok(None);
         };
-        let Some(state) = self.planning.get().and_then(|state| state()) else {
+        let Some(state) = self.planning.get().and_then(Weak::upgrade) else {
             return Ok(None);
         };
         let statement = state.sql_to_statement(view.sql, &DIALECT)?;

@@ -3,18 +3,22 @@
 //! Invariant: only questions run. Everything that would change data, settings or files is refused
 //! before it is planned or executed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
+use datafusion::execution::{
+    SendableRecordBatchStream, SessionState, SessionStateBuilder, TaskContext,
+};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Optimizer;
-use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream, execute_stream_partitioned};
+use datafusion::prelude::{SQLOptions, SessionConfig};
 use datafusion::sql::parser::{DFParserBuilder, Statement as ParsedStatement};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::StreamExt;
@@ -64,7 +68,7 @@ pub struct Engine {
 
 /// A planned statement.
 pub struct Statement {
-    context: SessionContext,
+    state: Arc<SessionState>,
     lake: Arc<LakeSchema>,
     plan: LogicalPlan,
 }
@@ -166,8 +170,7 @@ impl Engine {
 
     async fn plan_with(&self, sql: &str, reading: Reading) -> Result<Statement, EngineError> {
         let parsed = one_question(sql)?;
-        let (context, lake) = self.context(reading)?;
-        let state = context.state();
+        let (state, lake) = self.state(reading)?;
         let plan = state
             .statement_to_plan(parsed)
             .await
@@ -185,26 +188,29 @@ impl Engine {
             }
             plan => plan,
         };
-        Ok(Statement { context, lake, plan })
+        Ok(Statement { state, lake, plan })
     }
 
-    /// A session of its own for each statement, so that none sees what another has set or read.
-    fn context(&self, reading: Reading) -> Result<(SessionContext, Arc<LakeSchema>), EngineError> {
+    /// A session of its own for each statement, so that none sees what another has set or read. It is copied
+    /// once: with hundreds of functions in it, a copy takes as long as a rule of the planner.
+    fn state(&self, reading: Reading) -> Result<(Arc<SessionState>, Arc<LakeSchema>), EngineError> {
         let texts = if reading == Reading::Coded { Texts::Coded } else { Texts::Views };
-        let schema = LakeSchema::new(Arc::clone(&self.snapshots), texts)
+        let lake = LakeSchema::new(Arc::clone(&self.snapshots), texts)
             .map_err(|error| EngineError::running(&error))?;
-        let schema = Arc::new(schema);
+        let lake = Arc::new(lake);
         let mut state = self.template.clone();
         state.config_mut().options_mut().execution.parquet.pushdown_filters =
             reading == Reading::Selective;
         // A clone shares the catalogs of what it was cloned from.
-        state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
-        let context = SessionContext::new_with_state(state);
-        context.register_catalog("hearback", Arc::new(LakeCatalog { schema: Arc::clone(&schema) }));
-        let session = context.state_weak_ref();
-        schema
-            .plan_views_with(Box::new(move || session.upgrade().map(|state| state.read().clone())));
-        Ok((context, schema))
+        let catalogs = MemoryCatalogProviderList::new();
+        let catalog = LakeCatalog { schema: Arc::clone(&lake) };
+        catalogs.register_catalog("hearback".to_owned(), Arc::new(catalog));
+        state.register_catalog_list(Arc::new(catalogs));
+        // What `now()` is.
+        state.mark_start_execution();
+        let state = Arc::new(state);
+        lake.plan_views_with(Arc::downgrade(&state));
+        Ok((state, lake))
     }
 }
 
@@ -223,7 +229,7 @@ fn template(
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
     options.sql_parser.dialect = views::DIALECT;
-    // Where a statement does not ask for it, each table says for itself (`LakeTable::reads_much_beside`).
+    // Where a statement does not ask for it, each table says for itself (`LakeTable::chooses_first`).
     options.execution.parquet.pushdown_filters = false;
     options.execution.time_zone = Some("+00:00".to_owned());
     let mut rules = Optimizer::new().rules;
@@ -256,9 +262,8 @@ impl Statement {
     /// # Errors
     /// [`EngineError::Run`] if it cannot be started.
     pub async fn stream(&self) -> Result<SendableRecordBatchStream, EngineError> {
-        let frame = self.context.execute_logical_plan(self.plan.clone()).await;
-        let frame = frame.map_err(|error| EngineError::running(&error))?;
-        frame.execute_stream().await.map_err(|error| EngineError::running(&error))
+        let plan = self.physical().await?;
+        execute_stream(plan, self.task()).map_err(|error| EngineError::running(&error))
     }
 
     /// Runs it on as many threads as the engine may use; each stream has a part of the rows, in no order, and
@@ -267,9 +272,30 @@ impl Statement {
     /// # Errors
     /// [`EngineError::Run`] if it cannot be started.
     pub async fn streams(&self) -> Result<Vec<SendableRecordBatchStream>, EngineError> {
-        let frame = self.context.execute_logical_plan(self.plan.clone()).await;
-        let frame = frame.map_err(|error| EngineError::running(&error))?;
-        frame.execute_stream_partitioned().await.map_err(|error| EngineError::running(&error))
+        let plan = self.physical().await?;
+        execute_stream_partitioned(plan, self.task()).map_err(|error| EngineError::running(&error))
+    }
+
+    async fn physical(&self) -> Result<Arc<dyn ExecutionPlan>, EngineError> {
+        let plan = self.state.create_physical_plan(&self.plan).await;
+        plan.map_err(|error| EngineError::running(&error))
+    }
+
+    /// What operators may ask for while they run. No functions: the plan holds those that it calls.
+    fn task(&self) -> Arc<TaskContext> {
+        let config = self.state.config().clone();
+        let runtime = Arc::clone(self.state.runtime_env());
+        let id = self.state.session_id().to_owned();
+        Arc::new(TaskContext::new(
+            None,
+            id,
+            config,
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            runtime,
+        ))
     }
 
     /// Runs it and keeps all rows in memory: for results that are small by their nature.

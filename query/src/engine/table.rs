@@ -29,13 +29,15 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType,
+};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use futures::{StreamExt, TryStreamExt, stream};
-use hearback_ingest::lake::DataFile;
-use hearback_schemas::Table;
+use hearback_ingest::lake::{DataFile, has_bloom_filter};
+use hearback_schemas::{EventType, Frequency, Table};
 use hearback_transform::decoded_schema;
 use object_store::{ObjectMeta, ObjectStore};
 use parquet::arrow::{ArrowSchemaConverter, parquet_to_arrow_schema};
@@ -55,7 +57,7 @@ const WORTH_CHOOSING: usize = 3;
 const FOOTERS_AT_ONCE: usize = 16;
 
 /// How statements see texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Texts {
     /// As views: comparing and grouping them copies nothing.
     Views,
@@ -63,9 +65,9 @@ pub(super) enum Texts {
     Coded,
 }
 
-/// One table of the lake at one version.
-pub struct LakeTable {
-    table: &'static Table,
+/// The columns of a table, in the shapes that scans ask for. The same at every version, and worked out once:
+/// so many columns take a while.
+pub(super) struct TableColumns {
     texts: Texts,
     /// Columns in the order of the contract.
     schema: SchemaRef,
@@ -73,6 +75,47 @@ pub struct LakeTable {
     scan_schema: TableSchema,
     /// The schema of files that were written to the newest definition of the table.
     whole: Option<SchemaDescriptor>,
+}
+
+impl TableColumns {
+    pub(super) fn new(table: &'static Table, texts: Texts) -> Self {
+        let file_schema = with_texts(&table.file_schema(), texts);
+        let partition_columns: Vec<FieldRef> = table
+            .arrow_schema()
+            .fields()
+            .iter()
+            .filter(|field| table.is_partition(field.name()))
+            .cloned()
+            .collect();
+        Self {
+            texts,
+            schema: with_texts(&table.arrow_schema(), texts),
+            scan_schema: TableSchema::builder(file_schema)
+                .with_table_partition_cols(partition_columns)
+                .build(),
+            whole: ArrowSchemaConverter::new().convert(&table.file_schema()).ok(),
+        }
+    }
+
+    /// Those of the files' columns that are named, with their positions.
+    fn in_files(&self, named: &HashSet<&str>) -> Vec<(usize, &str)> {
+        let fields = self.scan_schema.file_schema().fields().iter().enumerate();
+        let names = fields.map(|(position, field)| (position, field.name().as_str()));
+        names.filter(|(_, name)| named.contains(name)).collect()
+    }
+
+    /// Whether a footer says that the file has all columns, as we write them. Then its schema need not be
+    /// worked out again, which takes longer than reading a few columns of a day.
+    fn is_whole(&self, footer: &ParquetMetaData) -> bool {
+        let schema = footer.file_metadata().schema_descr();
+        self.whole.as_ref().is_some_and(|whole| whole.root_schema() == schema.root_schema())
+    }
+}
+
+/// One table of the lake at one version.
+pub struct LakeTable {
+    table: &'static Table,
+    columns: Arc<TableColumns>,
     store: ObjectStoreUrl,
     files: Vec<Arc<DataFile>>,
 }
@@ -89,29 +132,11 @@ impl fmt::Debug for LakeTable {
 impl LakeTable {
     pub(super) fn new(
         table: &'static Table,
+        columns: Arc<TableColumns>,
         store: ObjectStoreUrl,
         files: Vec<Arc<DataFile>>,
-        texts: Texts,
     ) -> Self {
-        let file_schema = with_texts(&table.file_schema(), texts);
-        let partition_columns: Vec<FieldRef> = table
-            .arrow_schema()
-            .fields()
-            .iter()
-            .filter(|field| table.is_partition(field.name()))
-            .cloned()
-            .collect();
-        Self {
-            table,
-            texts,
-            schema: with_texts(&table.arrow_schema(), texts),
-            scan_schema: TableSchema::builder(file_schema)
-                .with_table_partition_cols(partition_columns)
-                .build(),
-            whole: ArrowSchemaConverter::new().convert(&table.file_schema()).ok(),
-            store,
-            files,
-        }
+        Self { table, columns, store, files }
     }
 
     /// The files that may hold a row that passes every filter.
@@ -125,16 +150,16 @@ impl LakeTable {
         let Some(filter) = conjunction(inexact) else {
             return Ok(files);
         };
-        let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
+        let schema = DFSchema::try_from(Arc::clone(&self.columns.schema))?;
         let predicate = state.create_physical_expr(filter, &schema)?;
         // A filter that statistics say nothing about is no reason to fail: read everything.
         let predicate = PruningPredicateBuilder::new()
-            .with_file_schema(Arc::clone(&self.schema))
+            .with_file_schema(Arc::clone(&self.columns.schema))
             .try_build(predicate);
         let Ok(predicate) = predicate else {
             return Ok(files);
         };
-        let keep = predicate.prune(&FilesBounds { schema: &self.schema, files: &files })?;
+        let keep = predicate.prune(&FilesBounds { schema: &self.columns.schema, files: &files })?;
         let kept = files.into_iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file);
         Ok(kept.collect())
     }
@@ -170,7 +195,7 @@ impl LakeTable {
     }
 
     fn statistics_of(&self, files: &[PartitionedFile]) -> Result<Statistics> {
-        let schema = self.scan_schema.table_schema();
+        let schema = self.columns.scan_schema.table_schema();
         let known = files.iter().filter_map(|file| file.statistics.as_deref());
         Statistics::try_merge_iter(known, schema)
     }
@@ -181,18 +206,40 @@ impl LakeTable {
         let wanted = match projection {
             Some(wanted) => wanted,
             None => {
-                all = (0..self.schema.fields().len()).collect();
+                all = (0..self.columns.schema.fields().len()).collect();
                 &all
             }
         };
-        let scan = self.scan_schema.table_schema();
-        wanted.iter().map(|index| Ok(scan.index_of(self.schema.field(*index).name())?)).collect()
+        let scan = self.columns.scan_schema.table_schema();
+        wanted
+            .iter()
+            .map(|index| Ok(scan.index_of(self.columns.schema.field(*index).name())?))
+            .collect()
+    }
+
+    /// The columns that a statement reads or asks for.
+    fn named<'a>(
+        &'a self,
+        projection: Option<&Vec<usize>>,
+        filters: &'a [Expr],
+    ) -> HashSet<&'a str> {
+        let columns = self.columns.schema.fields();
+        let mut named: HashSet<&str> = match projection {
+            Some(projection) => projection.iter().map(|at| columns[*at].name().as_str()).collect(),
+            None => columns.iter().map(|field| field.name().as_str()).collect(),
+        };
+        named.extend(filters.iter().flat_map(Expr::column_refs).map(Column::name));
+        named
     }
 
     /// Whether rows that a filter drops are better dropped before their other columns are decoded.
-    /// Choosing rows while decoding has its price, which a few columns do not bring in.
-    fn reads_much_beside(&self, filters: &[Expr], projection: Option<&Vec<usize>>) -> bool {
-        let columns = projection.map_or(self.schema.fields().len(), Vec::len);
+    /// Choosing rows while decoding has its price, which a few columns do not bring in unless hardly a row
+    /// is chosen.
+    fn chooses_first(&self, filters: &[Expr], projection: Option<&Vec<usize>>) -> bool {
+        if filters.iter().any(asks_for_rare_types) {
+            return true;
+        }
+        let columns = projection.map_or(self.columns.schema.fields().len(), Vec::len);
         let filtered: HashSet<&Column> = filters.iter().flat_map(Expr::column_refs).collect();
         columns.saturating_sub(filtered.len()) >= WORTH_CHOOSING
     }
@@ -215,8 +262,12 @@ impl LakeTable {
             global: state.config_options().execution.parquet.clone(),
             ..Default::default()
         };
-        options.global.pushdown_filters |= self.reads_much_beside(filters, projection);
-        let source = ParquetSource::new(self.scan_schema.clone())
+        options.global.pushdown_filters |= self.chooses_first(filters, projection);
+        // Looking for Bloom filters costs each file as much as its statistics do, and few columns have one.
+        // A column need not be in a filter yet: a join looks the values of its smaller side up.
+        options.global.bloom_filter_on_read &=
+            self.named(projection, filters).into_iter().any(has_bloom_filter);
+        let source = ParquetSource::new(self.columns.scan_schema.clone())
             .with_table_parquet_options(options)
             .with_metadata_size_hint(FOOTER_HINT)
             .with_parquet_file_reader_factory(Arc::new(readers));
@@ -233,7 +284,7 @@ impl LakeTable {
 #[async_trait]
 impl TableProvider for LakeTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(&self.columns.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -264,26 +315,21 @@ impl TableProvider for LakeTable {
         let files = self.prune(state, filters)?;
         if files.is_empty() {
             let schema = match projection {
-                Some(projection) => Arc::new(self.schema.project(projection)?),
-                None => Arc::clone(&self.schema),
+                Some(projection) => Arc::new(self.columns.schema.project(projection)?),
+                None => Arc::clone(&self.columns.schema),
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let columns = self.schema.fields();
-        let mut named: HashSet<&str> = match projection {
-            Some(projection) => projection.iter().map(|at| columns[*at].name().as_str()).collect(),
-            None => columns.iter().map(|field| field.name().as_str()).collect(),
-        };
-        named.extend(filters.iter().flat_map(Expr::column_refs).map(Column::name));
         let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let named = self.columns.in_files(&self.named(projection, filters));
         let mut files: Vec<PartitionedFile> =
             files.into_iter().map(|file| self.partitioned(file, &named)).collect();
-        match self.texts {
+        match self.columns.texts {
             Texts::Views => {
                 for part in &mut files {
                     part.arrow_schema = footer_at_hand(&part.object_meta, footers.as_ref())
-                        .filter(|footer| self.is_whole(footer))
-                        .map(|_| Arc::clone(self.scan_schema.file_schema()));
+                        .filter(|footer| self.columns.is_whole(footer))
+                        .map(|_| Arc::clone(self.columns.scan_schema.file_schema()));
                 }
             }
             Texts::Coded => self.read_schemas(state, &mut files).await?,
@@ -302,13 +348,6 @@ impl TableProvider for LakeTable {
 }
 
 impl LakeTable {
-    /// Whether a footer says that the file has all columns, as we write them. Then its schema need not be
-    /// worked out again, which takes longer than reading a few columns of a day.
-    fn is_whole(&self, footer: &ParquetMetaData) -> bool {
-        let schema = footer.file_metadata().schema_descr();
-        self.whole.as_ref().is_some_and(|whole| whole.root_schema() == schema.root_schema())
-    }
-
     /// Says of each file as what its columns are to be read. A reader left to itself reads texts as texts,
     /// and turns them into codes again.
     async fn read_schemas(&self, state: &dyn Session, files: &mut [PartitionedFile]) -> Result<()> {
@@ -338,15 +377,15 @@ impl LakeTable {
             .with_file_metadata_cache(Some(Arc::clone(footers)))
             .fetch_metadata()
             .await?;
-        if self.is_whole(&footer) {
-            return Ok(Arc::clone(self.scan_schema.file_schema()));
+        if self.columns.is_whole(&footer) {
+            return Ok(Arc::clone(self.columns.scan_schema.file_schema()));
         }
         let schema = parquet_to_arrow_schema(footer.file_metadata().schema_descr(), None)?;
-        Ok(with_texts(&schema, self.texts))
+        Ok(with_texts(&schema, self.columns.texts))
     }
 
     /// A file as the scan wants it, with what is known of the columns that the statement names.
-    fn partitioned(&self, file: &DataFile, named: &HashSet<&str>) -> PartitionedFile {
+    fn partitioned(&self, file: &DataFile, named: &[(usize, &str)]) -> PartitionedFile {
         let mut part = PartitionedFile::new_from_meta(ObjectMeta {
             location: file.path.clone(),
             last_modified: DateTime::from_timestamp_millis(file.modified_ms).unwrap_or_default(),
@@ -358,8 +397,33 @@ impl LakeTable {
             part.partition_values = vec![ScalarValue::Date32(file.partition)];
         }
         // The statistics of partition columns are added from the values above.
-        let schema = self.scan_schema.file_schema();
-        part.with_statistics(Arc::new(statistics(file, schema, |column| named.contains(column))))
+        let columns = self.columns.scan_schema.file_schema().fields().len();
+        part.with_statistics(Arc::new(statistics(file, columns, named)))
+    }
+}
+
+/// Whether a filter keeps events of rare types alone. They stand on pages of their own, so that the other columns
+/// of nearly all pages need not be decoded.
+fn asks_for_rare_types(filter: &Expr) -> bool {
+    let is_type =
+        |expr: &Expr| matches!(expr, Expr::Column(column) if column.name() == "event_type");
+    let is_rare = |expr: &Expr| {
+        let Expr::Literal(value, _) = expr else { return false };
+        let rare = EventType::ALL.iter().filter(|kind| kind.frequency() == Frequency::Rare);
+        value
+            .try_as_str()
+            .flatten()
+            .is_some_and(|name| rare.map(|kind| kind.as_str()).any(|rare| rare == name))
+    };
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            is_type(left) && is_rare(right)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            asks_for_rare_types(left) && asks_for_rare_types(right)
+        }
+        Expr::InList(list) => !list.negated && is_type(&list.expr) && list.list.iter().all(is_rare),
+        _ => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a session promises, asked of small lakes that are ingested from documents written here.
 
+mod choosing;
 mod dialect;
 mod due;
 mod footers;

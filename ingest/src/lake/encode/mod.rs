@@ -40,6 +40,7 @@ use super::stats::FileStats;
 use column::{Begins, ClosedColumn, ColumnEncoder, ColumnWriter};
 use number_column::NumberColumn;
 use pages::Compressor;
+pub use properties::has_bloom_filter;
 use properties::{NumberProperties, TextProperties};
 use tags_column::TagsColumn;
 use text_column::TextColumn;

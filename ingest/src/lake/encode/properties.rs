@@ -39,6 +39,12 @@ const NO_STATISTICS: &[&str] = &[
 /// Minima and maxima of texts are cut to so many bytes in the file.
 pub(super) const STATISTICS_BYTES: usize = 64;
 
+/// Whether data files have filters to look values of this column up in.
+#[must_use]
+pub fn has_bloom_filter(column: &str) -> bool {
+    BLOOM_COLUMNS.contains(&column)
+}
+
 /// How a column of texts is written.
 #[derive(Clone, Debug)]
 pub(super) struct TextProperties {
@@ -59,7 +65,7 @@ impl TextProperties {
         Self {
             dictionary: !UNIQUE_COLUMNS.contains(&column),
             statistics: !NO_STATISTICS.contains(&column),
-            bloom: BLOOM_COLUMNS.contains(&column),
+            bloom: has_bloom_filter(column),
             ascending: ASCENDING_COLUMNS.contains(&column),
             distinct,
         }

@@ -53,3 +53,19 @@ async fn the_day_in_tokyo_is_shown_as_in_tokyo() {
     // A time on a wall somewhere is no instant, and has no Z.
     assert_eq!(lake.ask("SELECT TIMESTAMP '2026-11-01 10:00:00'").await, ["2026-11-01T10:00:00"]);
 }
+
+#[tokio::test]
+async fn now_is_when_the_statement_was_asked() {
+    let lake = lake().await;
+    let engine = lake.engine().await;
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let asked = super::answer(
+            &engine,
+            "SELECT CAST(now() AS varchar), now() = now() FROM events LIMIT 1",
+        );
+        told.extend(asked.await.expect("a time"));
+    }
+    assert!(told[0] < told[1], "{told:?}");
+    assert!(told[0].as_str() > "2026" && told[0].ends_with(",true"), "{told:?}");
+}
