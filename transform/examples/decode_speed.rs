@@ -16,7 +16,7 @@ use serde::Deserialize;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Bytes decoded in one call, as ingest does it.
-const CHUNK: usize = 4 << 20;
+const CHUNK: usize = 8 << 20;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

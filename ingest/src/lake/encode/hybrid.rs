@@ -112,7 +112,7 @@ fn pack<T: Copy + Into<u32>>(values: &[T], width: u8, out: &mut Vec<u8>) {
 
 /// Appends the bits of values, the lowest first; the last group of eight is filled up with zeros.
 #[allow(clippy::cast_possible_truncation)] // what is cut off is kept
-pub(super) fn pack_groups<T: Copy + Into<u32>>(values: &[T], width: u8, out: &mut Vec<u8>) {
+fn pack_groups<T: Copy + Into<u32>>(values: &[T], width: u8, out: &mut Vec<u8>) {
     let width = usize::from(width);
     let mut at = out.len();
     let end = at + values.len().div_ceil(GROUP) * width;
@@ -150,7 +150,7 @@ pub(super) fn pack_groups<T: Copy + Into<u32>>(values: &[T], width: u8, out: &mu
 
 /// Appends a number in seven bits a byte, the lowest first (ULEB128).
 #[allow(clippy::cast_possible_truncation)] // cut to seven bits
-pub(super) fn write_number(mut number: usize, out: &mut Vec<u8>) {
+fn write_number(mut number: usize, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;

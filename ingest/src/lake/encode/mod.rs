@@ -6,9 +6,9 @@
 //! Rows that are kept apart have pages of their own, so that whoever wants them alone reads no others.
 
 mod column;
-mod delta;
 mod file_stats;
 mod hybrid;
+mod number_codes;
 mod number_column;
 mod page_rows;
 mod pages;

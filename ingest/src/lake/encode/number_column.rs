@@ -8,7 +8,6 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
-use hearback_transform::dictionary::Dictionary;
 use parquet::basic::{Encoding, Type};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnIndexBuilder;
@@ -16,6 +15,7 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::hybrid;
+use super::number_codes::NumberCodes;
 use super::page_rows::PageRows;
 use super::pages::{ClosedChunk, Compressor, Ending, PageContent, Pages, ROWS_WORTH_A_PAGE};
 use super::properties::NumberProperties;
@@ -28,8 +28,7 @@ pub(super) struct NumberColumn {
     nullable: bool,
     /// Whether pages hold codes. Goes over to numbers between two pages only.
     coded: bool,
-    /// The bytes of the numbers as `PLAIN` has them.
-    dictionary: Dictionary,
+    dictionary: NumberCodes,
     rows: PageRows,
     /// Of the page in hand, if it is not coded.
     plain: Vec<u8>,
@@ -72,7 +71,7 @@ impl NumberColumn {
             kind,
             nullable: column.max_def_level() > 0,
             coded: properties.dictionary,
-            dictionary: Dictionary::default(),
+            dictionary: NumberCodes::default(),
             rows: PageRows::new(),
             plain: Vec::new(),
             page_bounds: None,
@@ -107,36 +106,22 @@ impl NumberColumn {
         let Some(first) = numbers.first() else { return };
         self.page_bounds = Bounds::join(self.page_bounds, Bounds::of(numbers));
         if !self.coded {
-            let bytes = self.plain.len();
-            let size = self.size();
-            self.plain.resize(bytes + numbers.len() * size, 0);
-            for (place, number) in self.plain[bytes..].chunks_exact_mut(size).zip(numbers) {
-                place.copy_from_slice(&number.to_le_bytes()[..size]);
-            }
+            write_plain(numbers, self.kind, &mut self.plain);
             return;
         }
         if numbers.iter().all(|number| number == first) {
-            let code = self.code(*first);
+            let code = self.dictionary.code(*first);
             self.rows.codes.push_same(code, numbers.len());
             return;
         }
-        let (mut before, mut code) = (*first, self.code(*first));
+        let (mut before, mut code) = (*first, self.dictionary.code(*first));
         let codes = numbers.iter().map(|number| {
             if *number != before {
-                (before, code) = (*number, code_of(&mut self.dictionary, self.kind, *number));
+                (before, code) = (*number, self.dictionary.code(*number));
             }
             code
         });
         self.rows.codes.each().extend(codes);
-    }
-
-    fn code(&mut self, number: i64) -> u32 {
-        code_of(&mut self.dictionary, self.kind, number)
-    }
-
-    /// Bytes of a number in the file.
-    fn size(&self) -> usize {
-        size_of_kind(self.kind)
     }
 
     /// Ends the page in hand if it is worth being one.
@@ -166,12 +151,13 @@ impl NumberColumn {
         let mut encoding = Encoding::PLAIN;
         if !self.coded {
             body.append(&mut self.plain);
-        } else if !self.dictionary.is_empty() {
+        } else if !self.dictionary.numbers().is_empty() {
             encoding = Encoding::RLE_DICTIONARY;
-            let width = hybrid::width_of(self.dictionary.len());
+            let count = self.dictionary.numbers().len();
+            let width = hybrid::width_of(count);
             body.push(width);
             rows.codes.write(width, &mut body);
-            self.coded = self.dictionary.bytes().len() <= DICTIONARY_BYTES;
+            self.coded = count * size_of_kind(self.kind) <= DICTIONARY_BYTES;
         }
         let content = PageContent { values: rows.len(), rows: rows.len(), encoding };
         self.pages.add(body, content, compressor)
@@ -185,8 +171,12 @@ impl NumberColumn {
             return Err(ParquetError::General("NULL in a column that allows none".to_owned()));
         }
         let statistics = Some(self.statistics());
-        let count = self.dictionary.len();
-        let dictionary = (count > 0).then(|| (self.dictionary.bytes().to_vec(), count));
+        let numbers = self.dictionary.numbers();
+        let dictionary = (!numbers.is_empty()).then(|| {
+            let mut body = Vec::new();
+            write_plain(numbers, self.kind, &mut body);
+            (body, numbers.len())
+        });
         let mut chunk =
             self.pages.close(Ending { dictionary, statistics, bloom: None }, compressor)?;
         chunk.close.column_index = self.index.map(ColumnIndexBuilder::build).transpose()?;
@@ -211,12 +201,19 @@ impl NumberColumn {
     }
 }
 
+/// Bytes of a number in the file.
 fn size_of_kind(kind: Type) -> usize {
     if kind == Type::INT32 { size_of::<i32>() } else { size_of::<i64>() }
 }
 
-fn code_of(dictionary: &mut Dictionary, kind: Type, number: i64) -> u32 {
-    dictionary.code(&number.to_le_bytes()[..size_of_kind(kind)])
+/// Appends numbers as `PLAIN` has them.
+fn write_plain(numbers: &[i64], kind: Type, out: &mut Vec<u8>) {
+    let size = size_of_kind(kind);
+    let start = out.len();
+    out.resize(start + numbers.len() * size, 0);
+    for (place, number) in out[start..].chunks_exact_mut(size).zip(numbers) {
+        place.copy_from_slice(&number.to_le_bytes()[..size]);
+    }
 }
 
 /// The numbers of the rows that have one.

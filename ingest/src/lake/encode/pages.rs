@@ -12,6 +12,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, OffsetIndexBuilder};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
+use zstd::zstd_safe::CParameter;
 
 /// Columns of at most so many bytes in a row group are not compressed. They hardly get smaller, because
 /// they hold packed codes of a few values; and readers set up a decompressor for each column that needs
@@ -21,6 +22,11 @@ const SMALL_COLUMN: usize = 16 << 10;
 /// So many rows are worth a page of their own where others begin that are apart from them.
 pub(super) const ROWS_WORTH_A_PAGE: usize = 2048;
 
+/// Entries of the table in which level 1 of Zstandard looks for what repeats, as a power of two. By itself it
+/// takes up to four times as many: a table that stays in the first cache is a seventh faster, for pages of 2 % more
+/// bytes.
+const TABLE: u32 = 12;
+
 /// Compresses pages. One of them serves all columns that a thread encodes.
 pub(super) struct Compressor {
     level: ZstdLevel,
@@ -29,7 +35,10 @@ pub(super) struct Compressor {
 
 impl Compressor {
     pub(super) fn new(level: ZstdLevel) -> Result<Self> {
-        let zstd = zstd::bulk::Compressor::new(level.compression_level()).map_err(external)?;
+        let mut zstd = zstd::bulk::Compressor::new(level.compression_level()).map_err(external)?;
+        if level.compression_level() == 1 {
+            zstd.set_parameter(CParameter::HashLog(TABLE)).map_err(external)?;
+        }
         Ok(Self { level, zstd })
     }
 

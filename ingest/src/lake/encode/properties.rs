@@ -16,8 +16,6 @@ const BLOOM_COLUMNS: &[&str] = &["recipient", "message_id"];
 pub(super) const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Columns whose values never repeat: a dictionary would be built in vain.
 const UNIQUE_COLUMNS: &[&str] = &["event_id", "reject_id", "source_sequence", "event_time", "raw"];
-/// Columns whose values are mostly like the ones before them, up to the last few characters.
-const ASCENDING_COLUMNS: &[&str] = &["source_sequence"];
 /// Columns that are searched by range: their statistics are kept for each page.
 const PAGE_STATISTICS: &[&str] = &["event_time", "sent_time"];
 /// Long free texts: nobody compares them, so minimum and maximum are not worth computing.
@@ -54,8 +52,6 @@ pub(super) struct TextProperties {
     pub(super) statistics: bool,
     /// Whether there is a filter to look values up in.
     pub(super) bloom: bool,
-    /// Whether values without a dictionary are written as what tells them from the ones before.
-    pub(super) ascending: bool,
     /// Different values that are expected at most.
     pub(super) distinct: usize,
 }
@@ -66,7 +62,6 @@ impl TextProperties {
             dictionary: !UNIQUE_COLUMNS.contains(&column),
             statistics: !NO_STATISTICS.contains(&column),
             bloom: has_bloom_filter(column),
-            ascending: ASCENDING_COLUMNS.contains(&column),
             distinct,
         }
     }

@@ -1,4 +1,4 @@
-//! The values of one text leaf: codes of a dictionary as long as that pays, the texts themselves from then on.
+//! The values of one text leaf: codes of a dictionary as long as that pays, plain bytes from then on.
 //!
 //! Invariant: pages of codes come before plain pages, and every code is in the dictionary that the
 //! column ends with. A column falls back to plain pages between two pages only.
@@ -11,15 +11,18 @@ use parquet::data_type::ByteArray;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
+use super::hybrid;
 use super::pages::Ending;
 use super::properties::{BLOOM_FALSE_POSITIVES, STATISTICS_BYTES, TextProperties};
 use super::repeats::Repeats;
-use super::{delta, hybrid};
 
 /// A dictionary larger than this no longer pays, in bytes.
 pub(super) const DICTIONARY_BYTES: usize = 1 << 20;
 /// Bytes that a page takes in at most, give or take one value.
 pub(super) const PAGE_BYTES: usize = 1 << 20;
+
+/// Before each text of a plain page.
+const LENGTH_BYTES: usize = size_of::<u32>();
 
 /// Values on their way into pages.
 pub(super) struct Values {
@@ -32,9 +35,8 @@ pub(super) struct Values {
     dictionary: Dictionary,
     /// Bytes of the dictionary when the page was begun.
     dictionary_before: usize,
-    /// Plain values of the page in hand, and the length of each.
+    /// Plain values of the page in hand, each behind its length.
     plain: Vec<u8>,
-    lengths: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,6 @@ impl Values {
             dictionary: Dictionary::default(),
             dictionary_before: 0,
             plain: Vec::new(),
-            lengths: Vec::new(),
         }
     }
 
@@ -63,8 +64,7 @@ impl Values {
 
     pub(super) fn memory(&self) -> usize {
         let bloom = self.bloom.as_ref().map_or(0, |bloom| bloom.num_blocks() * 32);
-        let lengths = self.lengths.capacity() * size_of::<u32>();
-        self.dictionary.memory() + self.plain.capacity() + lengths + bloom
+        self.dictionary.memory() + self.plain.capacity() + bloom
     }
 
     /// Whether the page in hand has taken in as much as a page should.
@@ -82,8 +82,7 @@ impl Values {
     /// Adds a value to a plain page.
     #[inline]
     pub(super) fn push_plain(&mut self, text: &[u8]) -> Result<()> {
-        self.plain.extend_from_slice(text);
-        self.lengths.push(length(text)?.cast_unsigned());
+        write_plain(text, &mut self.plain)?;
         if self.properties.statistics {
             match &mut self.plain_bounds {
                 None => self.plain_bounds = Some((text.to_vec(), text.to_vec())),
@@ -106,10 +105,13 @@ impl Values {
     /// Adds values, none of them NULL, to a plain page that takes them unseen.
     pub(super) fn push_all_plain(&mut self, texts: &StringArray) {
         let ends = texts.value_offsets();
-        let bytes = ends[0] as usize..ends[texts.len()] as usize;
-        self.plain.extend_from_slice(&texts.value_data()[bytes]);
-        let lengths = ends.array_windows().map(|[start, end]| (end - start).cast_unsigned());
-        self.lengths.extend(lengths);
+        let first = ends[0] as usize;
+        let last = ends[texts.len()] as usize;
+        self.plain.reserve(last - first + texts.len() * LENGTH_BYTES);
+        for [start, end] in ends.array_windows() {
+            self.plain.extend_from_slice(&(end - start).to_le_bytes());
+            self.plain.extend_from_slice(&texts.value_data()[*start as usize..*end as usize]);
+        }
     }
 
     /// Appends the values of the page in hand to its body: those of `codes`, or the plain ones. Gives
@@ -120,7 +122,8 @@ impl Values {
         body: &mut Vec<u8>,
     ) -> Result<Encoding> {
         if self.mode == Mode::Plain || self.dictionary.is_empty() {
-            return Ok(self.end_plain_page(body));
+            body.append(&mut self.plain);
+            return Ok(Encoding::PLAIN);
         }
         let width = hybrid::width_of(self.dictionary.len());
         body.push(width);
@@ -130,25 +133,6 @@ impl Values {
         }
         self.dictionary_before = self.dictionary.bytes().len();
         Ok(Encoding::RLE_DICTIONARY)
-    }
-
-    fn end_plain_page(&mut self, body: &mut Vec<u8>) -> Encoding {
-        if self.lengths.is_empty() {
-            return Encoding::PLAIN;
-        }
-        let encoding = match self.properties.ascending {
-            true => {
-                delta::write_prefixed_texts(&self.lengths, &self.plain, body);
-                Encoding::DELTA_BYTE_ARRAY
-            }
-            false => {
-                delta::write_texts(&self.lengths, &self.plain, body);
-                Encoding::DELTA_LENGTH_BYTE_ARRAY
-            }
-        };
-        self.plain.clear();
-        self.lengths.clear();
-        encoding
     }
 
     /// Whether so many values gave a dictionary of nearly as many.
