@@ -17,6 +17,11 @@ use hearback_schemas::Actor;
 /// later than this.
 const SOON_AFTER_SEND_MILLIS: i64 = 5_000;
 
+/// Compiles the patterns.
+pub(crate) fn prepare() {
+    agents::prepare();
+}
+
 /// What was fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchKind {

@@ -10,6 +10,8 @@ mod matcher;
 mod rules;
 pub mod status;
 
+use std::sync::LazyLock;
+
 use hearback_schemas::BounceClass;
 
 use evidence::Reply;
@@ -17,6 +19,11 @@ use matcher::MATCHER;
 use rules::{CodeRule, code_matches};
 
 pub use status::status_code;
+
+/// Compiles the patterns.
+pub(crate) fn prepare() {
+    LazyLock::force(&MATCHER);
+}
 
 /// What a bounce event says about one recipient, as given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -18,17 +18,23 @@ pub struct Dictionary {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<u32>,
-    /// Part of each text's hash: tells most others apart without looking at the bytes.
-    hashes: Vec<u32>,
-    /// One more than a code, or 0. Open addressing in a power of two of slots, at most half full.
-    slots: Vec<u32>,
+    /// Open addressing in a power of two of slots, at most three quarters full.
+    slots: Vec<Slot>,
+}
+
+/// Where a text may be found.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// Of the text: tells most others apart without looking at the bytes.
+    hash: u32,
+    /// One more than the code, or 0.
+    taken: u32,
 }
 
 impl Dictionary {
     /// The code of a text, which is taken in if it is new.
-    #[allow(clippy::cast_possible_truncation)] // of the hash any bits do
     pub fn code(&mut self, text: &[u8]) -> u32 {
-        if self.ends.len() * 2 >= self.slots.len() {
+        if self.ends.len() * 4 >= self.slots.len() * 3 {
             self.grow();
         }
         let hash = hash(text);
@@ -36,12 +42,10 @@ impl Dictionary {
             Ok(code) => return code,
             Err(slot) => slot,
         };
-        let part = (hash >> 32) as u32;
         let code = self.ends.len() as u32;
-        self.slots[slot] = code + 1;
+        self.slots[slot] = Slot { hash, taken: code + 1 };
         self.bytes.extend_from_slice(text);
         self.ends.push(self.bytes.len() as u32);
-        self.hashes.push(part);
         code
     }
 
@@ -56,18 +60,17 @@ impl Dictionary {
 
     /// The code of a text, or the slot where it would go.
     #[inline]
-    #[allow(clippy::cast_possible_truncation)] // of the hash any bits do
-    fn search(&self, text: &[u8], hash: u64) -> Result<u32, usize> {
-        let part = (hash >> 32) as u32;
+    fn search(&self, text: &[u8], hash: u32) -> Result<u32, usize> {
         let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
-        while let Some(code) = self.slots[slot].checked_sub(1) {
-            if self.hashes[code as usize] == part && equal(self.get(code), text) {
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            let Some(code) = slot.taken.checked_sub(1) else { return Err(at) };
+            if slot.hash == hash && equal(self.get(code), text) {
                 return Ok(code);
             }
-            slot = (slot + 1) & mask;
+            at = (at + 1) & mask;
         }
-        Err(slot)
     }
 
     /// The text of a code that was given out.
@@ -106,41 +109,38 @@ impl Dictionary {
     /// Memory held, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let numbers = self.ends.capacity() + self.hashes.capacity() + self.slots.capacity();
-        self.bytes.capacity() + numbers * size_of::<u32>()
+        let slots = self.slots.capacity() * size_of::<Slot>();
+        self.bytes.capacity() + self.ends.capacity() * size_of::<u32>() + slots
     }
 
     /// Forgets all texts and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
-        self.hashes.clear();
-        self.slots.fill(0);
+        self.slots.fill(Slot::default());
     }
 
     fn grow(&mut self) {
-        let slots = (self.slots.len() * 2).max(FEWEST_SLOTS);
-        self.slots.clear();
-        self.slots.resize(slots, 0);
-        let mut start = 0;
-        for (code, end) in (1..).zip(&self.ends) {
-            let end = *end as usize;
-            let mut slot = hash(&self.bytes[start..end]) as usize & (slots - 1);
-            while self.slots[slot] != 0 {
-                slot = (slot + 1) & (slots - 1);
+        let count = (self.slots.len() * 2).max(FEWEST_SLOTS);
+        let mut slots = vec![Slot::default(); count];
+        for slot in self.slots.iter().filter(|slot| slot.taken > 0) {
+            let mut at = slot.hash as usize & (count - 1);
+            while slots[at].taken > 0 {
+                at = (at + 1) & (count - 1);
             }
-            self.slots[slot] = code;
-            start = end;
+            slots[at] = *slot;
         }
+        self.slots = slots;
     }
 }
 
-/// Most texts are short, and so is the way to their hash.
+/// Most texts are short, and so is the way to their hash. Of it any bits do.
 #[inline]
-fn hash(text: &[u8]) -> u64 {
+#[allow(clippy::cast_possible_truncation)]
+fn hash(text: &[u8]) -> u32 {
     let mut hasher = FixedState::default().build_hasher();
     hasher.write(text);
-    hasher.finish()
+    hasher.finish() as u32
 }
 
 /// Whether two texts are equal. Most are short, and a call of `memcmp` costs more than they do.
@@ -152,6 +152,7 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     match a.len() {
         8..=16 => ends::<8>(a) == ends::<8>(b),
         17..=32 => ends::<16>(a) == ends::<16>(b),
+        33..=64 => ends::<32>(a) == ends::<32>(b),
         4..=7 => ends::<4>(a) == ends::<4>(b),
         0..=3 => a.iter().zip(b).all(|(a, b)| a == b),
         _ => a == b,

@@ -1,7 +1,9 @@
-//! The version of every rule that judges a row: bounce classes and actors.
+//! The rules that judge a row, as a whole: bounce classes and actors.
 //!
 //! Owns one invariant: two rows with the same `rule_version` and the same evidence have the same
 //! `bounce_class`, `actor` and `actor_reason`.
+
+use crate::{actor, bounce};
 
 /// The version written to `events.rule_version`: year and month of the rules, then a counter within
 /// that month.
@@ -12,3 +14,10 @@
 /// version they were judged with, so an operator can tell which rows a change concerns and judge
 /// those again from `diagnostic`, `bounce_type`, `user_agent` and `ip_address`.
 pub const RULE_VERSION: &str = "2026-11.1";
+
+/// Gets the rules ready, which takes tens of milliseconds. Whoever does not call this waits for them at the first
+/// row that they judge.
+pub fn prepare() {
+    bounce::prepare();
+    actor::prepare();
+}

@@ -74,6 +74,8 @@ pub async fn run(
     progress: &dyn Progress,
 ) -> Result<IngestSummary, IngestError> {
     let started = Instant::now();
+    // While the lake is opened: the first rows would wait for it.
+    std::thread::spawn(hearback_transform::rules::prepare);
     let sources = find(&request).await?;
     let lake_failed = |source| IngestError::Lake { source, summary: Box::default() };
     let lake = Lake::open_or_create(&request.lake).await.map_err(lake_failed)?;

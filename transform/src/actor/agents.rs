@@ -34,6 +34,12 @@ const CLIENTS: &[&str] = &[
 static MACHINE: LazyLock<RegexSet> = LazyLock::new(|| compile(MACHINES));
 static CLIENT: LazyLock<RegexSet> = LazyLock::new(|| compile(CLIENTS));
 
+/// Compiles the patterns.
+pub(super) fn prepare() {
+    LazyLock::force(&MACHINE);
+    LazyLock::force(&CLIENT);
+}
+
 fn compile(patterns: &[&str]) -> RegexSet {
     RegexSetBuilder::new(patterns)
         .unicode(false)
